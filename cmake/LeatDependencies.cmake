@@ -1,0 +1,47 @@
+# What Leat stands on. A missing required part says which Debian package brings it.
+
+find_package(Threads REQUIRED)
+
+if(LEAT_HEADER_ONLY_DEPS)
+  # A cross build needs no library of the other machine this way: headers fit every machine.
+  find_path(LEAT_FMT_INCLUDE_DIR fmt/format.h REQUIRED)
+  find_path(LEAT_SPDLOG_INCLUDE_DIR spdlog/spdlog.h REQUIRED)
+  add_library(leat_fmt INTERFACE)
+  target_compile_definitions(leat_fmt INTERFACE FMT_HEADER_ONLY=1)
+  add_library(leat_spdlog INTERFACE)
+  target_compile_definitions(leat_spdlog INTERFACE SPDLOG_FMT_EXTERNAL)
+  target_link_libraries(leat_spdlog INTERFACE leat_fmt)
+  add_library(fmt::fmt ALIAS leat_fmt)
+  add_library(spdlog::spdlog ALIAS leat_spdlog)
+else()
+  find_package(fmt QUIET)
+  if(NOT fmt_FOUND)
+    message(FATAL_ERROR "Leat needs fmt. On Debian: apt-get install libfmt-dev")
+  endif()
+  find_package(spdlog QUIET)
+  if(NOT spdlog_FOUND)
+    message(FATAL_ERROR "Leat needs spdlog. On Debian: apt-get install libspdlog-dev")
+  endif()
+endif()
+
+if(LEAT_HTTP)
+  find_package(Llhttp QUIET)
+  if(NOT Llhttp_FOUND)
+    message(WARNING "leat/http is off: the C sources of llhttp (api.c, http.c, llhttp.c, llhttp.h) "
+                    "were not found. On Debian: apt-get install node-llhttp")
+    set(LEAT_HTTP OFF)
+  endif()
+endif()
+
+if(LEAT_APPS)
+  find_package(CLI11 QUIET)
+  find_package(nlohmann_json QUIET)
+  if(NOT CLI11_FOUND OR NOT nlohmann_json_FOUND)
+    message(WARNING "The leat command is off: it needs CLI11 and nlohmann-json. "
+                    "On Debian: apt-get install libcli11-dev nlohmann-json3-dev")
+    set(LEAT_APPS OFF)
+  elseif(NOT LEAT_HTTP)
+    message(WARNING "The leat command is off: it needs leat/http")
+    set(LEAT_APPS OFF)
+  endif()
+endif()

@@ -1,0 +1,39 @@
+# What our own targets have in common.
+
+# Warnings for Leat's own code; never part of what users link against.
+add_library(leat_warnings INTERFACE)
+target_compile_options(
+  leat_warnings
+  INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow;-Wconversion>
+            $<$<COMPILE_LANGUAGE:CXX>:-Wsign-conversion;-Wold-style-cast;-Wnon-virtual-dtor>
+            $<$<COMPILE_LANGUAGE:CXX>:-Woverloaded-virtual>
+            $<$<AND:$<BOOL:${LEAT_WERROR}>,$<COMPILE_LANGUAGE:CXX>>:-Werror>)
+
+# C++20 without extensions and the warnings, for a target of this tree.
+function(leat_own_target target)
+  set_target_properties(${target} PROPERTIES CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON
+                                             CXX_EXTENSIONS OFF)
+  target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:leat_warnings>)
+endfunction()
+
+# The one library. Its sources come from the CMakeLists.txt of each layer.
+function(leat_configure_library)
+  leat_own_target(leat)
+  set_target_properties(leat PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION
+                                                                   ${PROJECT_VERSION_MAJOR}
+                                        POSITION_INDEPENDENT_CODE ON)
+  target_compile_features(leat PUBLIC cxx_std_20)
+  target_include_directories(leat PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
+                                         $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  target_link_libraries(leat PUBLIC fmt::fmt Threads::Threads)
+  target_link_libraries(leat PRIVATE $<BUILD_INTERFACE:spdlog::spdlog>)
+  target_compile_definitions(
+    leat PUBLIC $<$<BOOL:${LEAT_ASSERTIONS}>:$<BUILD_INTERFACE:LEAT_ASSERTIONS=1>>)
+  # Nobody replaces single functions of leat at load time; this lets the compiler inline them.
+  target_compile_options(leat PRIVATE -fno-semantic-interposition)
+  if(LEAT_HTTP)
+    target_sources(leat PRIVATE $<TARGET_OBJECTS:leat_llhttp>)
+    target_include_directories(
+      leat SYSTEM PRIVATE $<TARGET_PROPERTY:leat_llhttp,INTERFACE_INCLUDE_DIRECTORIES>)
+  endif()
+endfunction()
