@@ -123,8 +123,8 @@ def orphans(tree):
         while not (tree.root / folder / "CMakeLists.txt").exists():
             folder = folder.parent
         name = pathlib.PurePath(path).relative_to(folder).as_posix()
-        stem = re.escape(name.removesuffix(".cc"))
-        if not re.search(rf"(?<![\w/-]){stem}(?![\w-])", tree.text(f"{folder}/CMakeLists.txt")):
+        stem = re.escape(name.removesuffix(".cc").removesuffix("_fuzz"))
+        if not re.search(rf"(?<![\w/-]){stem}(_fuzz)?(?![\w-])", tree.text(f"{folder}/CMakeLists.txt")):
             yield f"{path}: {folder}/CMakeLists.txt does not build it"
 
 
