@@ -1,0 +1,11 @@
+// Public: a piece of work for a loop.
+#pragma once
+
+#include "leat/base/move_only_function.h"
+
+namespace leat {
+
+/// Runs once on a loop's thread and is destroyed there; what it captured is destroyed with it.
+using Task = MoveOnlyFunction<void()>;
+
+}  // namespace leat
