@@ -1,0 +1,103 @@
+#include "leat/reactor/internal/epoll_poller.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <climits>
+#include <ctime>
+
+#include <fmt/core.h>
+
+#include "leat/base/assert.h"
+#include "leat/reactor/channel.h"
+
+namespace leat::internal {
+
+namespace {
+
+// Grows up to the maximum when a poll fills it: a busy loop takes more events per system call.
+constexpr std::size_t kInitialEvents = 64;
+constexpr std::size_t kMaximumEvents = 1024;
+
+timespec to_timespec(Duration timeout) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout);
+  return {.tv_sec = static_cast<std::time_t>(seconds.count()),
+          .tv_nsec = static_cast<long>((timeout - seconds).count())};
+}
+
+/// Rounded up: a wait that ends early would only spin until the timer is due.
+int to_milliseconds(std::optional<Duration> timeout) {
+  if (!timeout) return -1;
+  const auto rounded = std::chrono::ceil<std::chrono::milliseconds>(*timeout).count();
+  return static_cast<int>(std::min<decltype(rounded)>(rounded, INT_MAX));
+}
+
+}  // namespace
+
+EpollPoller::EpollPoller(UniqueFd epoll_fd)
+    : epoll_fd_(std::move(epoll_fd)), events_(kInitialEvents) {}
+
+Result<std::unique_ptr<Poller>> EpollPoller::create() {
+  UniqueFd epoll_fd(::epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll_fd) return Error::from_errno(errno, "epoll_create1");
+  return std::unique_ptr<Poller>(new EpollPoller(std::move(epoll_fd)));
+}
+
+Result<void> EpollPoller::update(Channel& channel) {
+  // An exclusive registration cannot be modified (man 2 epoll_ctl, EINVAL): take it out first.
+  if (channel.added() && channel.exclusive()) remove(channel);
+  epoll_event event{};
+  event.events = channel.events();
+  if (channel.exclusive()) event.events = (event.events & (EPOLLIN | EPOLLOUT)) | EPOLLEXCLUSIVE;
+  event.data.ptr = &channel;
+  const int operation = channel.added() ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+  if (::epoll_ctl(epoll_fd_.get(), operation, channel.fd(), &event) != 0) {
+    return Error::from_errno(errno, fmt::format("epoll_ctl on descriptor {}", channel.fd()));
+  }
+  channel.set_added(true);
+  return {};
+}
+
+void EpollPoller::remove(Channel& channel) {
+  if (!channel.added()) return;
+  channel.set_added(false);
+  [[maybe_unused]] const int removed =
+      ::epoll_ctl(epoll_fd_.get(), EPOLL_CTL_DEL, channel.fd(), nullptr);
+  LEAT_ASSERT(removed == 0, "a descriptor was closed before its Channel was removed");
+}
+
+Result<void> EpollPoller::poll(std::optional<Duration> timeout, ReadyChannels& ready) {
+  ready.clear();
+  // All memory before the wait: running out of it must lose no event.
+  if (full_ && events_.size() < kMaximumEvents) events_.resize(events_.size() * 2);
+  ready.reserve(events_.size());
+  const int count = wait(timeout);
+  full_ = count == static_cast<int>(events_.size());
+  if (count < 0) {
+    if (errno == EINTR) return {};
+    return Error::from_errno(errno, "epoll_wait");
+  }
+  for (int i = 0; i < count; ++i) {
+    const epoll_event& event = events_[static_cast<std::size_t>(i)];
+    auto* channel = static_cast<Channel*>(event.data.ptr);
+    channel->set_ready(event.events, i);
+    ready.push_back(channel);
+  }
+  return {};
+}
+
+int EpollPoller::wait(std::optional<Duration> timeout) {
+  const int capacity = static_cast<int>(events_.size());
+  // The old call takes no pointer to a time, so it is the cheaper one where both can do it.
+  const bool exact = timeout.has_value() && *timeout > Duration::zero();
+  if (exact && has_pwait2_) {
+    const timespec limit = to_timespec(*timeout);
+    const int count = ::epoll_pwait2(epoll_fd_.get(), events_.data(), capacity, &limit, nullptr);
+    // EPERM: a container's seccomp profile that is older than the call.
+    if (count >= 0 || (errno != ENOSYS && errno != EPERM)) return count;
+    has_pwait2_ = false;
+  }
+  return ::epoll_wait(epoll_fd_.get(), events_.data(), capacity, to_milliseconds(timeout));
+}
+
+}  // namespace leat::internal
