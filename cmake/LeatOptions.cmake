@@ -28,8 +28,11 @@ if(PROJECT_IS_TOP_LEVEL)
   find_program(LEAT_CCACHE ccache)
   mark_as_advanced(LEAT_CCACHE)
   if(LEAT_CCACHE)
-    set(CMAKE_C_COMPILER_LAUNCHER "${LEAT_CCACHE}" CACHE STRING "Compiler launcher")
-    set(CMAKE_CXX_COMPILER_LAUNCHER "${LEAT_CCACHE}" CACHE STRING "Compiler launcher")
+    # Precompiled headers are cached only under these two freedoms.
+    set(launcher "${CMAKE_COMMAND}" -E env CCACHE_SLOPPINESS=pch_defines,time_macros
+                 "${LEAT_CCACHE}")
+    set(CMAKE_C_COMPILER_LAUNCHER "${launcher}" CACHE STRING "Compiler launcher")
+    set(CMAKE_CXX_COMPILER_LAUNCHER "${launcher}" CACHE STRING "Compiler launcher")
   endif()
 endif()
 
