@@ -1,0 +1,43 @@
+// Public: the limits of a connection.
+#pragma once
+
+#include <cstddef>
+
+#include "leat/base/monotonic_time.h"
+
+namespace leat {
+
+/// Limits are on by default where a peer could otherwise take without end. A time of zero means
+/// no limit.
+struct ConnectionOptions {
+  /// TCP_NODELAY: sends are gathered by Leat, so Nagle's waiting would only add to it.
+  bool no_delay = true;
+  /// SO_KEEPALIVE with the system's intervals; finds peers that vanished without a word.
+  bool keep_alive = true;
+  /// SO_SNDBUF and SO_RCVBUF in bytes; 0 leaves the kernel's autotuning on.
+  int kernel_send_buffer = 0;
+  int kernel_receive_buffer = 0;
+
+  /// Closes a connection on which no byte has come or gone for so long.
+  Duration idle_timeout{0};
+  /// Closes one that has sent nothing for so long while it was being read.
+  Duration read_timeout{0};
+  /// Closes one that has taken nothing for so long while output was waiting.
+  Duration write_timeout{0};
+  /// After close(): how long output may stand still, and then how long the peer may take to
+  /// finish as well, before the connection is cut.
+  Duration linger_timeout = std::chrono::seconds(5);
+
+  /// With more output than this waiting, the connection is not read (its input is what produces
+  /// the output of a server) and on_high_water is called; below the low mark both are undone.
+  std::size_t high_water_mark = 1024 * 1024;
+  std::size_t low_water_mark = 256 * 1024;
+  /// With this much unread input the connection is not read until some is consumed.
+  std::size_t receive_limit = 1024 * 1024;
+  /// Bound on input, output and sends on their way from other threads together. A send that
+  /// would pass it fails and ends the connection: a stream must not have a hole. Files count as
+  /// nothing, for they are not in memory.
+  std::size_t max_buffered = 64 * 1024 * 1024;
+};
+
+}  // namespace leat

@@ -1,0 +1,28 @@
+// Internal: the one place where a connection calls its user.
+#pragma once
+
+#include <exception>
+#include <utility>
+
+#include "leat/base/logging.h"
+#include "leat/net/tcp_connection.h"
+
+namespace leat {
+
+template <typename Callback, typename... Args>
+void TcpConnection::call(const Callback& callback, Args&&... args) {
+  if (!callback) return;
+  try {
+    callback(shared_from_this(), std::forward<Args>(args)...);
+    return;
+  } catch (const std::exception& e) {
+    LEAT_LOG_ERROR("connection {} with {} is cut: a callback threw: {}", id_, peer_.to_string(),
+                   e.what());
+  } catch (...) {
+    LEAT_LOG_ERROR("connection {} with {} is cut: a callback threw something", id_,
+                   peer_.to_string());
+  }
+  finish(CloseReason::kCallbackException);
+}
+
+}  // namespace leat

@@ -1,0 +1,15 @@
+// Internal: what all connections of one server or client have in common.
+#pragma once
+
+#include "leat/net/connection_callbacks.h"
+#include "leat/net/connection_options.h"
+
+namespace leat::internal {
+
+/// Shared, and not changed once a connection has it.
+struct ConnectionProfile {
+  ConnectionOptions options;
+  ConnectionCallbacks callbacks;
+};
+
+}  // namespace leat::internal

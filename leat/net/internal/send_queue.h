@@ -1,0 +1,92 @@
+// Internal: output that the kernel has not taken yet.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "leat/base/buffer_pool.h"
+#include "leat/base/unique_fd.h"
+
+namespace leat::internal {
+
+/// A queue of pieces, each kept the way it was given: small ones are copied together into blocks
+/// of the loop's pool, large ones keep their owner, files stay files. Empty, it owns no block.
+///
+///     head                                            tail
+///     +-------------+  +--------------+  +----------+  +-------------+
+///     | block       |  | string       |  | file     |  | block       |
+///     | sent|queued |  | sent|queued  |  | fd, range|  | queued|room |
+///     +-------------+  +--------------+  +----------+  +-------------+
+///
+/// Belongs to the thread of the pool's loop.
+class SendQueue {
+ public:
+  /// Shorter strings are copied, which is cheaper than a piece of their own.
+  static constexpr std::size_t kSmallestKept = 2048;
+
+  /// Part of a file that is next to be sent.
+  struct FileRange {
+    int fd;
+    std::uint64_t offset;
+    std::uint64_t length;
+  };
+
+  explicit SendQueue(BufferPool& pool) : pool_(pool) {}
+
+  void append(std::string_view bytes);
+  void append(std::string&& bytes);
+  void append(std::shared_ptr<const void> owner, std::string_view bytes);
+  void append_file(std::shared_ptr<const UniqueFd> file, std::uint64_t offset,
+                   std::uint64_t length);
+
+  [[nodiscard]] bool empty() const { return head_ == pieces_.size(); }
+  /// Bytes in memory.
+  [[nodiscard]] std::size_t memory_bytes() const { return memory_bytes_; }
+  /// Bytes in memory and in files.
+  [[nodiscard]] std::uint64_t total_bytes() const { return memory_bytes_ + file_bytes_; }
+
+  /// Points `vectors` at the bytes at the head, up to the first file; returns how many it used.
+  [[nodiscard]] std::size_t gather(std::span<iovec> vectors) const;
+  /// Whether the head is a file; then it is `file()`.
+  [[nodiscard]] bool file_is_next() const;
+  [[nodiscard]] FileRange file() const;
+  /// Whether a file waits anywhere in the queue.
+  [[nodiscard]] bool has_file() const { return file_bytes_ > 0; }
+
+  /// Drops what was sent from the head: at most what gather() or file() gave.
+  void consume(std::uint64_t count);
+  void clear();
+
+ private:
+  struct FileSource {
+    std::shared_ptr<const UniqueFd> file;
+    std::uint64_t offset;
+  };
+  using Source =
+      std::variant<PooledBuffer, std::string, std::shared_ptr<const void>, FileSource>;
+  struct Piece {
+    Source source;
+    const char* data;  // null for a file
+    std::uint64_t size;
+  };
+
+  void add(Piece piece);
+  /// Room behind the last piece if it is a block.
+  [[nodiscard]] std::span<char> room_in_last_block();
+
+  BufferPool& pool_;
+  std::vector<Piece> pieces_;
+  std::size_t head_ = 0;
+  std::size_t memory_bytes_ = 0;
+  std::uint64_t file_bytes_ = 0;
+};
+
+}  // namespace leat::internal

@@ -1,0 +1,331 @@
+#include "leat/net/internal/server_core.h"
+
+#include <fcntl.h>
+
+#include <cerrno>
+#include <future>
+#include <utility>
+
+#include "leat/base/assert.h"
+#include "leat/base/logging.h"
+#include "leat/net/internal/socket_ops.h"
+
+namespace leat::internal {
+
+ServerCore::ServerCore(EventLoop& base, EventLoopThreadPool* shared_pool, TcpServerOptions options)
+    : base_(base),
+      pool_(shared_pool),
+      options_(std::move(options)),
+      profile_(std::make_shared<ConnectionProfile>()) {
+  profile_->options = options_.connection;
+}
+
+ServerCore::~ServerCore() = default;
+
+ConnectionCallbacks& ServerCore::callbacks() {
+  LEAT_ASSERT(!started_, "callbacks must be set before start()");
+  return profile_->callbacks;
+}
+
+void ServerCore::on_loop_start(std::function<void(EventLoop&)> callback) {
+  on_loop_start_ = std::move(callback);
+}
+
+// Listening.
+
+std::size_t ServerCore::serving_loops() const {
+  const std::size_t threads = own_pool_ || pool_ == nullptr ? options_.loops : pool_->loops().size();
+  return threads == 0 ? 1 : threads;
+}
+
+Balance ServerCore::balance_for(const InetAddress& address) const {
+  const bool reuse_port_works = address.is_ip();
+  if (options_.balance == Balance::kKernelHash && !reuse_port_works) return Balance::kShared;
+  return options_.balance;
+}
+
+Result<void> ServerCore::listen(const InetAddress& address) {
+  base_.assert_in_loop_thread();
+  if (stopping_) return Error::from_errno(ESHUTDOWN, "listen on " + address.to_string());
+  InetAddress bound = address;
+  Result<Listener> listener = bind_all(bound);
+  if (!listener) return std::move(listener).error();
+  if (started_) {
+    Result<void> accepting = accept_on(*listener);
+    if (!accepting) return accepting;
+  } else {
+    listeners_.push_back(std::move(*listener));
+  }
+  addresses_.push_back(bound);
+  unix_paths_.emplace_back(bound);
+  return {};
+}
+
+Result<ServerCore::Listener> ServerCore::bind_all(InetAddress& address) const {
+  Listener listener{.sockets = {}, .balance = balance_for(address)};
+  const std::size_t count = listener.balance == Balance::kKernelHash ? serving_loops() : 1;
+  ListenerOptions options{.backlog = options_.backlog,
+                          .reuse_address = options_.reuse_address,
+                          .reuse_port = address.is_ip() && (count > 1 || options_.share_port),
+                          .connection = options_.connection};
+  for (std::size_t i = 0; i < count; ++i) {
+    options.first_of_group = options.reuse_port && i == 0 && !options_.share_port;
+    Result<UniqueFd> socket = open_listener(address, options);
+    if (!socket) return std::move(socket).error();
+    if (i == 0) {
+      Result<InetAddress> bound = InetAddress::local_of(socket->get());
+      if (!bound) return std::move(bound).error();
+      address = *bound;
+    }
+    listener.sockets.push_back(std::move(*socket));
+  }
+  return listener;
+}
+
+// Starting.
+
+Result<void> ServerCore::start() {
+  base_.assert_in_loop_thread();
+  if (started_) return {};
+  if (stopping_) return Error::from_errno(ESHUTDOWN, "start of a server that was stopped");
+  Result<void> loops_started = start_loops();
+  if (!loops_started) return loops_started;
+  started_ = true;
+  for (Listener& listener : std::exchange(listeners_, {})) {
+    Result<void> accepting = accept_on(listener);
+    if (!accepting) return accepting;
+  }
+  return {};
+}
+
+Result<void> ServerCore::start_loops() {
+  if (pool_ == nullptr) {
+    own_pool_ = std::make_unique<EventLoopThreadPool>(
+        base_, EventLoopThreadPoolOptions{.name = options_.name,
+                                          .count = options_.loops,
+                                          .cpus = EventLoopThreadPool::one_cpu_each(options_.cpus),
+                                          .poller = PollerKind::kDefault,
+                                          .on_start = on_loop_start_,
+                                          .on_exception = {}});
+    Result<void> started = own_pool_->start();
+    if (!started) {
+      own_pool_.reset();
+      return started;
+    }
+    pool_ = own_pool_.get();
+  }
+  for (EventLoop* loop : pool_->loops()) {
+    auto share = std::make_shared<ServerLoop>(*loop, loops_.size(), options_, profile_);
+    if (loop == &base_) {
+      share->attach();
+    } else {
+      loop->queue_in_loop([share] { share->attach(); });
+    }
+    loops_.push_back(std::move(share));
+  }
+  shares_.resize(loops_.size());
+  loop_has_ended_.resize(loops_.size());
+  return {};
+}
+
+namespace {
+
+/// Runs on the loop of `share`; what goes wrong there can only be told.
+void accept_there(const std::shared_ptr<ServerLoop>& share, UniqueFd socket, bool shared) {
+  auto accept = [share, socket = std::move(socket), shared]() mutable {
+    const Result<void> accepting = share->accept_from(std::move(socket), shared);
+    if (!accepting) {
+      LEAT_LOG_ERROR("loop {} does not accept: {}", share->loop().name(),
+                     accepting.error().message());
+    }
+  };
+  if (share->handle().is_in_loop_thread()) {
+    accept();
+  } else {
+    share->handle().queue(std::move(accept));
+  }
+}
+
+}  // namespace
+
+Result<void> ServerCore::accept_on(Listener& listener) {
+  switch (listener.balance) {
+    case Balance::kRoundRobin:
+      return accept_on_base(std::move(listener.sockets.front()));
+    case Balance::kKernelHash:
+      for (std::size_t i = 0; i < listener.sockets.size(); ++i) {
+        accept_there(loops_[i], std::move(listener.sockets[i]), false);
+      }
+      return {};
+    case Balance::kShared:
+      for (const auto& share : loops_) {
+        UniqueFd copy(::fcntl(listener.sockets.front().get(), F_DUPFD_CLOEXEC, 0));
+        if (!copy) return Error::from_errno(errno, "duplicating a listener");
+        accept_there(share, std::move(copy), true);
+      }
+      return {};
+  }
+  return Error::invalid_argument("TcpServer: unknown balance");
+}
+
+// One acceptor for all loops.
+
+Result<void> ServerCore::accept_on_base(UniqueFd socket) {
+  if (loops_.size() == 1 && &loops_.front()->loop() == &base_) {
+    return loops_.front()->accept_from(std::move(socket), false);
+  }
+  auto acceptor = std::make_unique<Acceptor>(
+      base_, std::move(socket),
+      AcceptorOptions{
+          .batch = options_.accept_batch, .exclusive = false, .counters = &base_counters_});
+  acceptor->on_accept(
+      [this](Batch&& sockets) { distribute(std::move(sockets)); });
+  Result<void> accepting = acceptor->start();
+  if (!accepting) return accepting;
+  base_acceptors_.push_back(std::move(acceptor));
+  if (options_.max_connections_per_loop != 0) {
+    for (const auto& share : loops_) {
+      share->handle().queue([share, base = base_.handle(), weak = weak_from_this()] {
+        share->on_room([base, weak] {
+          base.queue([weak] {
+            if (const auto core = weak.lock()) core->resume_base_acceptors();
+          });
+        });
+      });
+    }
+  }
+  return {};
+}
+
+void ServerCore::distribute(Batch&& sockets) {
+  for (ConnectedSocket& socket : sockets) {
+    const std::optional<std::size_t> index = next_loop();
+    if (!index) {
+      base_counters_.accept_failed.add();
+      continue;
+    }
+    loops_[*index]->expect(1);
+    shares_[*index].push_back(std::move(socket));
+  }
+  for (std::size_t i = 0; i < shares_.size(); ++i) {
+    if (!shares_[i].empty()) hand_over(i, std::exchange(shares_[i], {}));
+  }
+  pause_if_all_full();
+}
+
+/// One task for all of a loop's connections in the batch, and so at most one wake-up.
+void ServerCore::hand_over(std::size_t index, Batch&& batch) {
+  const auto& share = loops_[index];
+  const auto sockets = std::make_shared<Batch>(std::move(batch));
+  if (share->handle().queue([share, sockets] { share->adopt(std::move(*sockets)); })) return;
+  // The loop has ended, which nobody asked for: the others take its part.
+  LEAT_LOG_ERROR("server {}: loop {} has ended", options_.name, index);
+  loop_has_ended_[index] = true;
+  distribute(std::move(*sockets));
+}
+
+/// The next one in turn that has room, else the next one that lives; none if all have ended.
+std::optional<std::size_t> ServerCore::next_loop() {
+  std::optional<std::size_t> full;
+  for (std::size_t tried = 0; tried < loops_.size(); ++tried) {
+    const std::size_t index = next_;
+    next_ = (next_ + 1) % loops_.size();
+    if (loop_has_ended_[index]) continue;
+    if (!loops_[index]->is_full()) return index;
+    if (!full) full = index;
+  }
+  return full;
+}
+
+void ServerCore::pause_if_all_full() {
+  for (std::size_t i = 0; i < loops_.size(); ++i) {
+    if (!loop_has_ended_[i] && !loops_[i]->is_full()) return;
+  }
+  base_paused_ = true;
+  for (const auto& acceptor : base_acceptors_) acceptor->pause();
+}
+
+void ServerCore::resume_base_acceptors() {
+  if (!std::exchange(base_paused_, false)) return;
+  for (const auto& acceptor : base_acceptors_) acceptor->resume();
+  pause_if_all_full();
+}
+
+// Stopping.
+
+void ServerCore::stop(Duration deadline, TcpServer::StopCallback done) {
+  base_.assert_in_loop_thread();
+  if (torn_down_) return;
+  if (done) stop_callbacks_.push_back(std::move(done));
+  const MonotonicTime due = monotonic_now() + deadline;
+  const bool sooner = !stopping_ || due < stop_due_;
+  if (!std::exchange(stopping_, true)) {
+    // First the path, so that nobody new comes while the queues are emptied.
+    unix_paths_.clear();
+    listeners_.clear();
+    for (const auto& acceptor : base_acceptors_) acceptor->drain();
+    base_acceptors_.clear();
+    loops_to_stop_ = loops_.size();
+    for (const auto& share : loops_) {
+      auto report = [base = base_.handle(), core = shared_from_this()](const StopReport& part) {
+        base.queue([core, part] { core->report_stopped(part); });
+      };
+      const bool queued = share->handle().queue(
+          [share, report] { share->stop(report); });
+      if (!queued) report(StopReport{});
+    }
+  }
+  if (loops_to_stop_ == 0) {
+    base_.queue_in_loop([core = shared_from_this()] { core->report_stopped({}); });
+  } else if (sooner) {
+    if (stop_timer_.is_valid()) base_.cancel(stop_timer_);
+    stop_due_ = due;
+    stop_timer_ = base_.run_at(due, [this] { cut_rest(); });
+  }
+}
+
+void ServerCore::cut_rest() {
+  stop_timer_ = {};
+  for (const auto& share : loops_) {
+    share->handle().queue([share] { share->cut(CloseReason::kServerStopped); });
+  }
+}
+
+void ServerCore::report_stopped(const StopReport& report) {
+  stop_report_.drained += report.drained;
+  stop_report_.cut += report.cut;
+  stop_report_.bytes_unsent += report.bytes_unsent;
+  if (loops_to_stop_ > 0) --loops_to_stop_;
+  if (loops_to_stop_ > 0 || torn_down_) return;
+  if (stop_timer_.is_valid()) base_.cancel(std::exchange(stop_timer_, {}));
+  for (const auto& done : std::exchange(stop_callbacks_, {})) done(stop_report_);
+}
+
+void ServerCore::tear_down() {
+  base_.assert_in_loop_thread();
+  if (std::exchange(torn_down_, true)) return;
+  stop_callbacks_.clear();
+  unix_paths_.clear();
+  if (stop_timer_.is_valid()) base_.cancel(std::exchange(stop_timer_, {}));
+  base_acceptors_.clear();
+  for (const auto& share : loops_) {
+    if (share->handle().is_in_loop_thread()) {
+      share->tear_down(CloseReason::kServerStopped);
+      continue;
+    }
+    // If the loop ends before the task runs, the promise breaks, and tear_down() was done by the
+    // loop itself.
+    std::promise<void> done;
+    std::future<void> waiting = done.get_future();
+    const bool queued = share->handle().queue([share, done = std::move(done)]() mutable {
+      share->tear_down(CloseReason::kServerStopped);
+      done.set_value();
+    });
+    if (queued) waiting.wait();
+  }
+  loops_.clear();
+  own_pool_.reset();
+  pool_ = nullptr;
+}
+
+}  // namespace leat::internal

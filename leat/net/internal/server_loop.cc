@@ -1,0 +1,153 @@
+#include "leat/net/internal/server_loop.h"
+
+#include <utility>
+
+#include "leat/base/assert.h"
+#include "leat/base/log_rate_limit.h"
+#include "leat/net/internal/socket_ops.h"
+
+namespace leat::internal {
+
+ServerLoop::ServerLoop(EventLoop& loop, std::size_t index, const TcpServerOptions& options,
+                       std::shared_ptr<const ConnectionProfile> profile)
+    : loop_(loop),
+      handle_(loop.handle()),
+      accept_batch_(options.accept_batch),
+      max_connections_(options.max_connections_per_loop),
+      profile_(std::move(profile)),
+      next_id_((static_cast<std::uint64_t>(index) << 48) + 1) {}
+
+ServerLoop::~ServerLoop() {
+  LEAT_ASSERT(connections_.empty(), "a server's connections outlived it");
+}
+
+bool ServerLoop::is_full() const {
+  return max_connections_ != 0 && load() >= max_connections_;
+}
+
+void ServerLoop::attach() {
+  loop_.assert_in_loop_thread();
+  exit_id_ = loop_.at_exit([this] { tear_down(CloseReason::kLoopEnded); });
+}
+
+Result<void> ServerLoop::accept_from(UniqueFd listener, bool shared) {
+  loop_.assert_in_loop_thread();
+  auto acceptor = std::make_unique<Acceptor>(
+      loop_, std::move(listener),
+      AcceptorOptions{
+          .batch = accept_batch_, .exclusive = shared, .counters = &counters_});
+  acceptor->on_accept([this](std::vector<ConnectedSocket>&& sockets) {
+    expect(sockets.size());
+    adopt(std::move(sockets));
+  });
+  Result<void> started = acceptor->start();
+  if (!started) return started;
+  acceptors_.push_back(std::move(acceptor));
+  return {};
+}
+
+void ServerLoop::adopt(std::vector<ConnectedSocket>&& sockets) {
+  loop_.assert_in_loop_thread();
+  for (ConnectedSocket& socket : sockets) {
+    if (torn_down_) {
+      load_.fetch_sub(1, std::memory_order_relaxed);
+      continue;
+    }
+    const Result<void> applied =
+        apply_to_accepted(socket.fd.get(), profile_->options, socket.peer.family());
+    if (!applied) LEAT_LOG_WARN_LIMITED("{}", applied.error().message());
+    const std::uint64_t id = next_id_++;
+    auto connection =
+        std::make_shared<TcpConnection>(loop_, std::move(socket), id, profile_, *this);
+    connections_.emplace(id, connection);
+    counters_.accepted.add();
+    counters_.open.add();
+    connection->establish();
+    if (stopping_) connection->stop_gracefully();
+  }
+  pause_if_full();
+}
+
+void ServerLoop::pause_if_full() {
+  if (paused_ || !is_full()) return;
+  paused_ = true;
+  for (const auto& acceptor : acceptors_) acceptor->pause();
+}
+
+void ServerLoop::connection_closed(TcpConnection& connection) {
+  const auto found = connections_.find(connection.id());
+  LEAT_ASSERT(found != connections_.end(), "a connection was closed twice");
+  loop_.release_later(std::move(found->second));
+  connections_.erase(found);
+  counters_.open.subtract();
+  load_.fetch_sub(1, std::memory_order_relaxed);
+  if (torn_down_) return;
+  if (stopping_) {
+    ++(cutting_ ? report_.cut : report_.drained);
+    report_if_stopped();
+  } else if (paused_ && !is_full()) {
+    paused_ = false;
+    for (const auto& acceptor : acceptors_) acceptor->resume();
+  }
+  if (on_room_) on_room_();
+}
+
+void ServerLoop::stop(StoppedCallback stopped) {
+  loop_.assert_in_loop_thread();
+  if (torn_down_) {
+    stopped(report_);
+    return;
+  }
+  for (const auto& acceptor : acceptors_) acceptor->drain();
+  stopping_ = true;
+  unsent_before_stop_ = counters_.bytes_unsent.load();
+  acceptors_.clear();
+  stopped_ = std::move(stopped);
+  for (const TcpConnectionPtr& connection : snapshot()) connection->stop_gracefully();
+  report_if_stopped();
+}
+
+void ServerLoop::report_if_stopped() {
+  if (!stopped_ || load() != 0) return;
+  const StoppedCallback stopped = std::exchange(stopped_, {});
+  report_.bytes_unsent = counters_.bytes_unsent.load() - unsent_before_stop_;
+  stopped(report_);
+}
+
+void ServerLoop::cut(CloseReason reason) {
+  loop_.assert_in_loop_thread();
+  cutting_ = true;
+  for (const TcpConnectionPtr& connection : snapshot()) connection->finish(reason);
+}
+
+void ServerLoop::tear_down(CloseReason reason) {
+  loop_.assert_in_loop_thread();
+  if (torn_down_) return;
+  torn_down_ = true;
+  acceptors_.clear();
+  for (const TcpConnectionPtr& connection : snapshot()) connection->finish(reason);
+  loop_.cancel_at_exit(exit_id_);
+  if (const StoppedCallback stopped = std::exchange(stopped_, {})) stopped(report_);
+  on_room_ = {};
+}
+
+void ServerLoop::for_each(const std::function<void(const TcpConnectionPtr&)>& visit) {
+  loop_.assert_in_loop_thread();
+  for (const TcpConnectionPtr& connection : snapshot()) visit(connection);
+}
+
+TcpConnectionPtr ServerLoop::find(std::uint64_t id) const {
+  loop_.assert_in_loop_thread();
+  const auto found = connections_.find(id);
+  return found == connections_.end() ? nullptr : found->second;
+}
+
+/// A copy to walk over while connections end.
+std::vector<TcpConnectionPtr> ServerLoop::snapshot() const {
+  std::vector<TcpConnectionPtr> connections;
+  connections.reserve(connections_.size());
+  for (const auto& [id, connection] : connections_) connections.push_back(connection);
+  return connections;
+}
+
+}  // namespace leat::internal

@@ -1,0 +1,98 @@
+// Internal: a server's share of one loop.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "leat/base/unique_fd.h"
+#include "leat/net/acceptor.h"
+#include "leat/net/internal/connection_owner.h"
+#include "leat/net/internal/connection_profile.h"
+#include "leat/net/tcp_connection.h"
+#include "leat/net/tcp_server.h"
+#include "leat/reactor/event_loop.h"
+
+namespace leat::internal {
+
+/// The connections that one server has on one loop, and the listeners that the loop watches for
+/// it. Shared by the server and the tasks on their way to the loop; all methods belong to the
+/// loop's thread unless they say "any thread". When the loop ends, so do its connections.
+class ServerLoop final : public ConnectionOwner, public std::enable_shared_from_this<ServerLoop> {
+ public:
+  /// Told once that a stop is complete here.
+  using StoppedCallback = std::function<void(const StopReport&)>;
+  /// Told when a loop that was full has room again.
+  using RoomCallback = std::function<void()>;
+
+  ServerLoop(EventLoop& loop, std::size_t index, const TcpServerOptions& options,
+             std::shared_ptr<const ConnectionProfile> profile);
+  ~ServerLoop() override;
+
+  /// Any thread.
+  [[nodiscard]] EventLoop& loop() const { return loop_; }
+  [[nodiscard]] const LoopHandle& handle() const { return handle_; }
+  [[nodiscard]] const NetCounters& net_counters() const { return counters_; }
+  /// Connections assigned to the loop and not yet closed, also those still on their way to it.
+  [[nodiscard]] std::size_t load() const { return load_.load(std::memory_order_relaxed); }
+  [[nodiscard]] bool is_full() const;
+  /// Announces `count` connections that will come by adopt().
+  void expect(std::size_t count) { load_.fetch_add(count, std::memory_order_relaxed); }
+
+  /// Ends everything here when the loop is destroyed.
+  void attach();
+  /// Accepts from a listener of the loop's own, or from one shared with other loops.
+  Result<void> accept_from(UniqueFd listener, bool shared);
+  /// Takes connections that were announced by expect().
+  void adopt(std::vector<ConnectedSocket>&& sockets);
+  void on_room(RoomCallback callback) { on_room_ = std::move(callback); }
+
+  /// Accepts what waits, closes the listeners, asks the connections to finish, and calls back
+  /// when none is left; at once if there is none.
+  void stop(StoppedCallback stopped);
+  /// Cuts the connections that are left.
+  void cut(CloseReason reason);
+  /// Lets go of everything, without callbacks to the server.
+  void tear_down(CloseReason reason);
+
+  void for_each(const std::function<void(const TcpConnectionPtr&)>& visit);
+  [[nodiscard]] TcpConnectionPtr find(std::uint64_t id) const;
+
+  // ConnectionOwner
+  void connection_closed(TcpConnection& connection) override;
+  NetCounters& counters() override { return counters_; }
+
+  /// Ids are unique in a server: the loop's index in the upper 16 bits, then a sequence number.
+  [[nodiscard]] static std::size_t index_of(std::uint64_t id) { return id >> 48; }
+
+ private:
+  [[nodiscard]] std::vector<TcpConnectionPtr> snapshot() const;
+  void pause_if_full();
+  void report_if_stopped();
+
+  EventLoop& loop_;
+  const LoopHandle handle_;
+  const std::size_t accept_batch_;
+  const std::size_t max_connections_;  // 0: no bound
+  const std::shared_ptr<const ConnectionProfile> profile_;
+  NetCounters counters_;
+  std::atomic<std::size_t> load_{0};
+  std::uint64_t next_id_;
+  EventLoop::ExitId exit_id_ = 0;
+  bool torn_down_ = false;
+  bool stopping_ = false;
+  bool cutting_ = false;
+  bool paused_ = false;
+  std::unordered_map<std::uint64_t, TcpConnectionPtr> connections_;
+  std::vector<std::unique_ptr<Acceptor>> acceptors_;
+  RoomCallback on_room_;
+  StoppedCallback stopped_;
+  StopReport report_;
+  std::uint64_t unsent_before_stop_ = 0;
+};
+
+}  // namespace leat::internal

@@ -1,0 +1,228 @@
+#include "leat/net/tcp_connection.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "leat/base/assert.h"
+#include "leat/net/internal/connection_call.h"
+#include "leat/net/internal/connection_owner.h"
+#include "leat/net/internal/connection_profile.h"
+#include "leat/net/internal/send_queue.h"
+#include "leat/net/internal/socket_ops.h"
+#include "leat/reactor/event_loop.h"
+
+namespace leat {
+
+TcpConnection::TcpConnection(EventLoop& loop, ConnectedSocket socket, std::uint64_t id,
+                             std::shared_ptr<const internal::ConnectionProfile> profile,
+                             internal::ConnectionOwner& owner)
+    : loop_(loop),
+      loop_handle_(loop.handle()),
+      id_(id),
+      profile_(std::move(profile)),
+      owner_(owner),
+      counters_(owner.counters()),
+      socket_(std::move(socket.fd)),
+      peer_(socket.peer),
+      channel_(loop, socket_.get()),
+      send_queue_(std::make_unique<internal::SendQueue>(loop.buffers())),
+      idle_timeout_(profile_->options.idle_timeout),
+      read_timeout_(profile_->options.read_timeout),
+      write_timeout_(profile_->options.write_timeout),
+      last_received_(loop.now()),
+      last_progress_(loop.now()) {}
+
+TcpConnection::~TcpConnection() {
+  LEAT_ASSERT(!established_ || state() == State::kClosed,
+              "a connection was destroyed while it was open");
+}
+
+void TcpConnection::establish() {
+  loop_.assert_in_loop_thread();
+  channel_.on_read([this](Timestamp time) { handle_read(time); });
+  channel_.on_write([this] { flush(); });
+  channel_.on_error([this] {
+    const int number = internal::take_socket_error(socket_.get());
+    if (number != 0) handle_error(number, "connection");
+  });
+  established_ = true;
+  in_own_callback_ = true;
+  call(profile_->callbacks.on_connection);
+  in_own_callback_ = false;
+  if (state() == State::kClosed) return;
+  watch_input();
+  arm_limits();
+  flush();
+}
+
+// End.
+
+void TcpConnection::in_loop(void (TcpConnection::*action)()) {
+  if (loop_handle_.is_in_loop_thread()) {
+    (this->*action)();
+  } else {
+    loop_handle_.queue([self = shared_from_this(), action] { (self.get()->*action)(); });
+  }
+}
+
+void TcpConnection::shutdown() { in_loop(&TcpConnection::shutdown_in_loop); }
+void TcpConnection::close() { in_loop(&TcpConnection::close_in_loop); }
+void TcpConnection::abort() { in_loop(&TcpConnection::abort_in_loop); }
+
+void TcpConnection::shutdown_in_loop() {
+  if (state() != State::kOpen || finish_ != Finish::kNo) return;
+  finish_ = Finish::kAfterOutput;
+  schedule_flush();
+}
+
+void TcpConnection::begin_close(CloseReason reason) {
+  if (state() != State::kOpen) return;
+  state_.store(State::kClosing, std::memory_order_relaxed);
+  close_reason_ = reason;
+  last_progress_ = loop_.now();
+  drop_input();
+  if (finish_ == Finish::kSent) {
+    state_.store(State::kLingering, std::memory_order_relaxed);
+  } else {
+    finish_ = Finish::kAfterOutput;
+    schedule_flush();
+  }
+  // From here on input is thrown away, whatever had stopped it.
+  pauses_ &= kByEnd;
+  watch_input();
+  arm_limits();
+}
+
+void TcpConnection::end_soon(CloseReason reason) {
+  if (state() == State::kClosed || ending_soon_) return;
+  ending_soon_ = true;
+  state_.store(State::kClosing, std::memory_order_relaxed);
+  loop_.queue_in_loop([self = shared_from_this(), reason] { self->finish(reason); });
+}
+
+void TcpConnection::stop_gracefully() {
+  if (state() != State::kOpen) return;
+  if (profile_->callbacks.on_stopping) {
+    call(profile_->callbacks.on_stopping);
+  } else {
+    begin_close(CloseReason::kLocalClose);
+  }
+}
+
+void TcpConnection::handle_error(int number, std::string_view what) {
+  if (state() == State::kClosed) return;
+  const bool reset = number == ECONNRESET || number == EPIPE;
+  if (profile_->callbacks.on_error) {
+    call(profile_->callbacks.on_error,
+         Error::from_errno(number, std::string(what) + " with " + peer_.to_string()));
+  }
+  finish(reset ? CloseReason::kReset : CloseReason::kError);
+}
+
+void TcpConnection::finish(CloseReason reason) {
+  loop_.assert_in_loop_thread();
+  if (state() == State::kClosed) return;
+  const bool orderly = reason == CloseReason::kPeerClosed || reason == CloseReason::kLocalClose;
+  if (!orderly) reset_on_close();
+  state_.store(State::kClosed, std::memory_order_relaxed);
+  close_reason_ = reason;
+  if (limit_timer_.is_valid()) loop_.cancel(std::exchange(limit_timer_, {}));
+  channel_.remove();
+  socket_.reset();
+  counters_.bytes_unsent.add(send_queue_->total_bytes());
+  counters_.closed[static_cast<std::size_t>(reason)].add();
+  send_queue_->clear();
+  drop_input();
+  if (established_) call(profile_->callbacks.on_close, reason);
+  // The context may hold this connection, and a callback on the stack may use the context.
+  if (context_.has_value()) {
+    loop_.release_later(std::make_shared<std::any>(std::exchange(context_, {})));
+  }
+  owner_.connection_closed(*this);
+}
+
+void TcpConnection::reset_on_close() {
+  // A zero linger time makes close() discard the kernel's queue and send RST (man 7 socket).
+  const linger now{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
+// Limits. One timer a connection: activity only notes the time, and the timer, when it fires,
+// looks whether the deadline has moved.
+
+void TcpConnection::set_idle_timeout(Duration limit) {
+  idle_timeout_ = limit;
+  arm_limits();
+}
+
+void TcpConnection::set_read_timeout(Duration limit) {
+  read_timeout_ = limit;
+  arm_limits();
+}
+
+void TcpConnection::set_write_timeout(Duration limit) {
+  write_timeout_ = limit;
+  arm_limits();
+}
+
+std::optional<TcpConnection::Limit> TcpConnection::next_limit() const {
+  std::optional<Limit> next;
+  const auto consider = [&next](MonotonicTime since, Duration limit, CloseReason reason) {
+    if (limit <= Duration::zero()) return;
+    if (!next || since + limit < next->due) next = Limit{since + limit, reason};
+  };
+  const bool has_output = !send_queue_->empty();
+  switch (state()) {
+    case State::kOpen:
+      consider(std::max(last_received_, last_progress_), idle_timeout_, CloseReason::kIdleTimeout);
+      if (channel_.is_reading()) {
+        consider(last_received_, read_timeout_, CloseReason::kReadTimeout);
+      }
+      if (has_output) consider(last_progress_, write_timeout_, CloseReason::kWriteTimeout);
+      break;
+    case State::kClosing:
+    case State::kLingering:
+      consider(last_progress_, profile_->options.linger_timeout, CloseReason::kLingerTimeout);
+      break;
+    case State::kClosed:
+      break;
+  }
+  return next;
+}
+
+void TcpConnection::arm_limits() {
+  loop_.assert_in_loop_thread();
+  if (state() == State::kClosed) return;
+  const std::optional<Limit> next = next_limit();
+  if (!next || (limit_timer_.is_valid() && limit_due_ <= next->due)) return;
+  if (limit_timer_.is_valid()) loop_.cancel(limit_timer_);
+  limit_due_ = next->due;
+  limit_timer_ = loop_.run_at(limit_due_, [this] { check_limits(); });
+}
+
+void TcpConnection::check_limits() {
+  limit_timer_ = {};
+  const std::optional<Limit> next = next_limit();
+  if (next && next->due <= loop_.now()) {
+    finish(next->reason);
+  } else {
+    arm_limits();
+  }
+}
+
+// Queries.
+
+Result<InetAddress> TcpConnection::local() const { return InetAddress::local_of(socket_.get()); }
+
+std::size_t TcpConnection::queued_bytes() const { return send_queue_->memory_bytes(); }
+
+Result<void> TcpConnection::set_no_delay(bool on) {
+  return internal::set_option(socket_.get(), IPPROTO_TCP, TCP_NODELAY, on ? 1 : 0, "TCP_NODELAY");
+}
+
+}  // namespace leat

@@ -1,0 +1,253 @@
+// Public: one stream connection on its loop.
+#pragma once
+
+#include <sys/types.h>
+
+#include <any>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "leat/base/counter.h"
+#include "leat/base/monotonic_time.h"
+#include "leat/base/result.h"
+#include "leat/base/unique_fd.h"
+#include "leat/net/close_reason.h"
+#include "leat/net/connection_callbacks.h"
+#include "leat/net/connection_options.h"
+#include "leat/net/inet_address.h"
+#include "leat/net/net_counters.h"
+#include "leat/net/receive_buffer.h"
+#include "leat/reactor/channel.h"
+#include "leat/reactor/loop_handle.h"
+#include "leat/reactor/timer_id.h"
+
+namespace leat {
+
+class EventLoop;
+namespace internal {
+class ConnectionOwner;
+class SendQueue;
+struct ConnectionProfile;
+}  // namespace internal
+
+/// What a connection was made from; for TcpServer, TcpClient and those who have a socket already.
+struct ConnectedSocket {
+  UniqueFd fd;  ///< A connected, non-blocking stream socket, its options set.
+  InetAddress peer;
+};
+
+/// A TCP or Unix stream connection. Made by TcpServer and TcpClient.
+///
+/// It belongs to one loop, and calls back on that loop's thread only. Methods are for that thread
+/// unless they say "any thread"; those are safe as long as one holds the pointer, also after the
+/// connection, its server and its loop have ended.
+///
+///                  close(), or the peer          all output            the peer has finished
+///                  finished and nobody           sent: FIN             too, or linger_timeout
+///      +-------+   asked for half close +----------+        +------------+        +---------+
+///      | kOpen |----------------------->| kClosing |------->| kLingering |------->| kClosed |
+///      +-------+                        +----------+        +------------+        +---------+
+///          |                                 |   the peer had finished: |              ^
+///          |                                 +--------------------------+--------------+
+///          +---- abort(), an error, a limit, both ends finished: from any state -------+
+///
+/// In kClosing and kLingering input is read and thrown away, because the kernel answers a close
+/// with unread input by a reset, which can destroy output on its way (RFC 1122, 4.2.2.13).
+/// on_close is called on entering kClosed; the object is freed after the loop's iteration, or
+/// when the last copy of its pointer goes.
+class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
+ public:
+  enum class State : std::uint8_t { kOpen, kClosing, kLingering, kClosed };
+
+  ~TcpConnection();
+  TcpConnection(const TcpConnection&) = delete;
+  TcpConnection& operator=(const TcpConnection&) = delete;
+
+  // Sending. Any thread. What is sent from one thread arrives in that order.
+  //
+  // Sends from inside a callback are gathered: they are written when the connection's own
+  // callback returns, or at the end of the loop's iteration. They fail with EPIPE once the
+  // connection is closing or its sending side was shut down, and with ENOBUFS when max_buffered
+  // would be passed, which also ends the connection.
+
+  Result<void> send(std::string_view bytes);
+  /// Takes the string over instead of copying it.
+  Result<void> send(std::string&& bytes);
+  Result<void> send(const char* bytes) { return send(std::string_view(bytes)); }
+  /// Several pieces, in order and without others' in between.
+  Result<void> send(std::span<const std::string_view> pieces);
+  /// Keeps `owner` until the bytes are sent or the connection ends, instead of copying: for data
+  /// sent to many connections.
+  Result<void> send(std::shared_ptr<const void> owner, std::string_view bytes);
+  /// Part of a regular file, by sendfile(): the bytes never pass through the process. A cold file
+  /// blocks the loop while it is read from disk. If the file turns out shorter, the connection is
+  /// ended (CloseReason::kFileTruncated).
+  Result<void> send_file(std::shared_ptr<const UniqueFd> file, std::uint64_t offset,
+                         std::uint64_t length);
+
+  // Finishing. Any thread. None of these calls back before it has returned.
+
+  /// Sends what is queued, then FIN; input keeps coming. No send() afterwards.
+  void shutdown();
+  /// Sends what is queued, then closes; see the drawing. Unread input is dropped.
+  void close();
+  /// Cuts the connection now: unsent output is lost, the peer gets a reset.
+  void abort();
+
+  // Reading.
+
+  /// Stops on_message; the kernel's window closes and the peer has to wait.
+  void pause_reading();
+  /// Undoes pause_reading(), and the pause of a full receive_buffer() from which enough has been
+  /// consumed since. If the buffer holds input, on_message is called for it soon.
+  void resume_reading();
+  [[nodiscard]] ReceiveBuffer& receive_buffer() { return receive_buffer_; }
+
+  // Settings of this connection; they begin with those of its server.
+
+  void set_idle_timeout(Duration limit);
+  void set_read_timeout(Duration limit);
+  void set_write_timeout(Duration limit);
+  Result<void> set_no_delay(bool on);
+  /// Anything the user wants to keep with the connection; destroyed with it, or when the
+  /// connection is closed, after on_close.
+  void set_context(std::any context) { context_ = std::move(context); }
+  [[nodiscard]] std::any& context() { return context_; }
+  /// The context, which must be a T.
+  template <typename T>
+  [[nodiscard]] T& context_as() {
+    return *std::any_cast<T>(&context_);
+  }
+
+  // Queries. Any thread for those marked so.
+
+  [[nodiscard]] std::uint64_t id() const { return id_; }              ///< Any. Unique per owner.
+  [[nodiscard]] State state() const { return state_.load(std::memory_order_relaxed); }  ///< Any.
+  [[nodiscard]] bool is_open() const { return state() == State::kOpen; }                ///< Any.
+  [[nodiscard]] const InetAddress& peer() const { return peer_; }     ///< Any.
+  [[nodiscard]] Result<InetAddress> local() const;
+  [[nodiscard]] EventLoop& loop() const { return loop_; }  ///< Any, while the loop lives.
+  [[nodiscard]] const LoopHandle& loop_handle() const { return loop_handle_; }  ///< Any.
+  [[nodiscard]] std::uint64_t bytes_received() const { return bytes_received_.load(); }  ///< Any.
+  [[nodiscard]] std::uint64_t bytes_sent() const { return bytes_sent_.load(); }          ///< Any.
+  /// Output in memory that the kernel has not taken.
+  [[nodiscard]] std::size_t queued_bytes() const;
+  [[nodiscard]] bool peer_finished() const { return peer_finished_; }
+  [[nodiscard]] CloseReason close_reason() const { return close_reason_; }
+  /// -1 once closed. For getsockopt() and the like; reading or writing it breaks the connection.
+  [[nodiscard]] int fd() const { return socket_.get(); }
+
+  // For owners.
+
+  TcpConnection(EventLoop& loop, ConnectedSocket socket, std::uint64_t id,
+                std::shared_ptr<const internal::ConnectionProfile> profile,
+                internal::ConnectionOwner& owner);
+  /// Starts watching and calls on_connection.
+  void establish();
+  /// Ends the connection from its loop, for `reason`.
+  void finish(CloseReason reason);
+  /// Asks as on_stopping describes.
+  void stop_gracefully();
+
+ private:
+  enum class Finish : std::uint8_t { kNo, kAfterOutput, kSent };
+  enum PauseReason : std::uint8_t { kByUser = 1, kByOutput = 2, kByFullBuffer = 4, kByEnd = 8 };
+
+  // Input (tcp_connection_input.cc).
+  void handle_read(Timestamp time);
+  void receive_into_scratch(Timestamp time);
+  void receive_behind_rest(Timestamp time);
+  [[nodiscard]] bool received(ssize_t count);
+  void discard_input();
+  void deliver(Timestamp time);
+  void deliver_again();
+  void handle_end_of_input();
+  void drop_input();
+  void pause(PauseReason reason);
+  void resume(PauseReason reason);
+  void watch_input();
+
+  // Output (tcp_connection_output.cc).
+  Result<void> admit(std::size_t bytes);
+  Result<void> send_in_loop(std::string_view bytes);
+  [[nodiscard]] std::string_view write_directly(std::string_view bytes);
+  Result<void> post(std::size_t bytes, MoveOnlyFunction<void(TcpConnection&)> send);
+  void schedule_flush();
+  void flush();
+  [[nodiscard]] std::size_t write_some();
+  [[nodiscard]] ssize_t write_file();
+  [[nodiscard]] ssize_t write_memory();
+  void handle_output_written();
+  void check_water_marks();
+  void send_fin();
+
+  // End and limits (tcp_connection.cc).
+  void in_loop(void (TcpConnection::*action)());
+  void shutdown_in_loop();
+  void close_in_loop() { begin_close(CloseReason::kLocalClose); }
+  void abort_in_loop() { end_soon(CloseReason::kAborted); }
+  void begin_close(CloseReason reason);
+  /// Ends the connection from the queue of tasks: on_close must not be called from inside a call
+  /// of the user's, who may be walking over his connections.
+  void end_soon(CloseReason reason);
+  void handle_error(int number, std::string_view what);
+  void reset_on_close();
+  void arm_limits();
+  void check_limits();
+  struct Limit {
+    MonotonicTime due;
+    CloseReason reason;
+  };
+  [[nodiscard]] std::optional<Limit> next_limit() const;
+
+  /// Calls a callback, and ends the connection if an exception leaves it.
+  template <typename Callback, typename... Args>
+  void call(const Callback& callback, Args&&... args);
+
+  EventLoop& loop_;
+  const LoopHandle loop_handle_;
+  const std::uint64_t id_;
+  const std::shared_ptr<const internal::ConnectionProfile> profile_;
+  internal::ConnectionOwner& owner_;  // with its counters, gone once the connection is closed
+  NetCounters& counters_;
+  UniqueFd socket_;
+  const InetAddress peer_;
+  Channel channel_;
+
+  std::atomic<State> state_{State::kOpen};
+  CloseReason close_reason_ = CloseReason::kNone;
+  Finish finish_ = Finish::kNo;
+  std::uint8_t pauses_ = 0;          // PauseReason bits
+  bool established_ = false;
+  bool ending_soon_ = false;
+  bool peer_finished_ = false;
+  bool in_own_callback_ = false;     // on_connection or on_message: flush() follows by itself
+  bool flush_scheduled_ = false;
+  bool delivery_scheduled_ = false;
+  bool wrote_since_complete_ = false;
+  bool above_high_water_ = false;
+
+  ReceiveBuffer receive_buffer_;
+  std::unique_ptr<internal::SendQueue> send_queue_;
+  std::atomic<std::size_t> posted_bytes_{0};  // sends on their way from other threads
+
+  Duration idle_timeout_;
+  Duration read_timeout_;
+  Duration write_timeout_;
+  MonotonicTime last_received_;
+  MonotonicTime last_progress_;  // of output
+  MonotonicTime limit_due_;
+  TimerId limit_timer_;
+
+  Counter bytes_received_;
+  Counter bytes_sent_;
+  std::any context_;
+};
+
+}  // namespace leat

@@ -1,0 +1,149 @@
+// Public: listeners and their connections on every loop.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "leat/base/cpu_set.h"
+#include "leat/base/monotonic_time.h"
+#include "leat/base/result.h"
+#include "leat/net/connection_callbacks.h"
+#include "leat/net/connection_options.h"
+#include "leat/net/inet_address.h"
+#include "leat/net/net_counters.h"
+
+namespace leat {
+
+class EventLoop;
+class EventLoopThreadPool;
+namespace internal {
+class ServerCore;
+}
+
+/// How connections come to the loops; docs/decisions/accept-shapes.md says when each wins.
+enum class Balance {
+  /// One Acceptor on the base loop gives connections to the loops in turn: exactly even.
+  kRoundRobin,
+  /// A SO_REUSEPORT listener on every loop; the kernel chooses by a hash of the addresses, and a
+  /// connection never changes threads. Unix listeners, which know no SO_REUSEPORT, are shared.
+  kKernelHash,
+  /// One listener watched by every loop with EPOLLEXCLUSIVE: whoever is awake takes it.
+  kShared,
+};
+
+/// "round_robin", "kernel_hash", "shared".
+[[nodiscard]] std::string_view to_string(Balance balance);
+[[nodiscard]] Result<Balance> parse_balance(std::string_view name);
+
+struct TcpServerOptions {
+  std::string name = "server";
+  /// Threads with a loop each, beside the base loop. 0: the base loop serves.
+  std::size_t loops = 0;
+  /// If not empty, loop i is pinned to the i-th of these CPUs, in turn.
+  CpuSet cpus;
+  Balance balance = Balance::kKernelHash;
+  /// Length of each accept queue; the kernel caps it at net.core.somaxconn.
+  int backlog = 4096;
+  /// SO_REUSEADDR: a port whose old connections are in TIME_WAIT can be bound again.
+  bool reuse_address = true;
+  /// Lets other processes of the same user listen on the port as well (SO_REUSEPORT). Off, a
+  /// second server on the port is refused, also with kKernelHash.
+  bool share_port = false;
+  /// Connections taken from a listener in one go, before others on the loop have their turn.
+  std::size_t accept_batch = 64;
+  /// A loop that has so many connections stops accepting until one ends; it can pass this by
+  /// one batch. 0: no bound but the number of descriptors.
+  std::size_t max_connections_per_loop = 0;
+  ConnectionOptions connection;
+};
+
+/// What stop() did.
+struct StopReport {
+  std::size_t drained = 0;          ///< Connections that finished by themselves in time.
+  std::size_t cut = 0;              ///< Connections cut at the deadline.
+  std::uint64_t bytes_unsent = 0;   ///< Output lost with those.
+};
+
+/// A server for stream connections, TCP and Unix, on one or more addresses.
+///
+///     leat::TcpServer server(*loop, {.loops = 4});
+///     server.on_message([](const auto& connection, auto& input, auto) {
+///       connection->send(input.take_all());
+///     });
+///     server.listen(address).value();
+///     server.start().value();
+///
+/// It belongs to the base loop's thread, and must be destroyed there; other methods say so if
+/// they may be called from elsewhere. Its connections belong to the loops that accepted them.
+class TcpServer {
+ public:
+  /// With loops of its own (options.loops); they start with start().
+  explicit TcpServer(EventLoop& base, TcpServerOptions options = {});
+  /// On the loops of a pool that others use too; it must be started before listen() and outlive
+  /// the server. `options.loops` and `options.cpus` are not used.
+  TcpServer(EventLoop& base, EventLoopThreadPool& pool, TcpServerOptions options = {});
+  /// Cuts what is left, waits until every loop has let go, then ends the loops of its own. No
+  /// callback runs afterwards. Not from one of the server's own callbacks.
+  ~TcpServer();
+  TcpServer(const TcpServer&) = delete;
+  TcpServer& operator=(const TcpServer&) = delete;
+
+  // Callbacks, before start(). See ConnectionCallbacks for what each means.
+
+  void on_connection(ConnectionCallbacks::Event callback);
+  void on_message(decltype(ConnectionCallbacks::on_message) callback);
+  void on_write_complete(ConnectionCallbacks::Event callback);
+  void on_high_water(decltype(ConnectionCallbacks::on_high_water) callback);
+  void on_low_water(ConnectionCallbacks::Event callback);
+  void on_half_close(ConnectionCallbacks::Event callback);
+  void on_error(decltype(ConnectionCallbacks::on_error) callback);
+  void on_close(decltype(ConnectionCallbacks::on_close) callback);
+  void on_stopping(ConnectionCallbacks::Event callback);
+  void set_callbacks(ConnectionCallbacks callbacks);
+  /// Runs on each loop of the server's own when its thread starts.
+  void on_loop_start(std::function<void(EventLoop&)> callback);
+
+  // Running.
+
+  /// Binds and listens; clients may connect from now on, and are served from start() on. Once
+  /// for each address; port 0 takes a free one, see addresses(). Fails with what bind() and
+  /// listen() fail with; for EADDRINUSE the message names the user who holds the port if it can.
+  Result<void> listen(const InetAddress& address);
+  /// Starts the loops and accepts. A second call does nothing. Fails if a thread, its loop or
+  /// its pinning does; everything is then as before.
+  Result<void> start();
+
+  using StopCallback = std::function<void(const StopReport&)>;
+  /// Accepts what is already waiting in the queues, closes the listeners, lets connections
+  /// finish (on_stopping) until `deadline` from now, then cuts the rest. Reports on the base
+  /// loop, which must be running. A second call only adds its callback, and can bring the
+  /// deadline forward. Any thread.
+  void stop(Duration deadline, StopCallback done = {});
+
+  // Queries.
+
+  /// What was bound, with ports as the kernel gave them.
+  [[nodiscard]] std::vector<InetAddress> addresses() const;
+  [[nodiscard]] bool is_started() const;
+  /// The loops that serve connections; empty before start().
+  [[nodiscard]] std::vector<EventLoop*> loops() const;
+  /// One set a loop, in the order of loops(). Any thread, while the server lives.
+  [[nodiscard]] std::vector<const NetCounters*> counters() const;
+  /// What the Acceptor on the base loop has done (kRoundRobin); nothing with the other shapes.
+  [[nodiscard]] const NetCounters& base_counters() const;
+  /// Open connections on all loops. Any thread, while the server lives.
+  [[nodiscard]] std::size_t connection_count() const;
+  /// Runs `visit` on each loop of the server for each of its connections. Any thread.
+  void for_each_connection(std::function<void(const TcpConnectionPtr&)> visit);
+  /// The open connection with this id, from the thread of its loop; null if there is none.
+  [[nodiscard]] TcpConnectionPtr find_connection(std::uint64_t id) const;
+
+ private:
+  std::shared_ptr<internal::ServerCore> core_;
+};
+
+}  // namespace leat

@@ -1,0 +1,149 @@
+// Random clients, random endings, pauses, stops and dying loops, for the sanitizers to watch. Each
+// round is drawn from a seed that a failure prints; what must hold in all of them is that bytes
+// come back as they were sent, that each connection is closed exactly once, and that nothing hangs.
+
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "leat/net/tcp_server.h"
+#include "leat/reactor/event_loop_thread_pool.h"
+#include "support/raw_client.h"
+#include "support/server_fixture.h"
+
+namespace leat {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::pattern;
+using testing::RawClient;
+
+struct Tally {
+  std::atomic<int> opened{0};
+  std::atomic<int> closed{0};
+  std::atomic<bool> stop{false};
+};
+
+/// Misbehaves in one of several ways, drawn by `random`.
+void run_client(const InetAddress& address, std::mt19937& random) {
+  RawClient client(address, random() % 4 == 0 ? 4096 : 0);
+  if (!client.connected()) return;
+  const std::string bytes = pattern(random() % 200000 + 1, static_cast<unsigned>(random()));
+  const unsigned ending = random() % 6;
+  if (ending == 0) return client.reset();
+  std::thread sender([&] {
+    client.send(bytes);
+    if (ending == 1) client.finish_writing();
+  });
+  const std::size_t wanted = ending == 2 ? bytes.size() / 2 : bytes.size();
+  const std::string back = client.read(wanted);
+  // The server may have cut it; what came must be right.
+  EXPECT_EQ(bytes.compare(0, back.size(), back), 0);
+  if (ending == 2) ::shutdown(client.fd(), SHUT_RDWR);
+  sender.join();
+  if (ending == 3) client.reset();
+}
+
+/// Does to a connection what a careless user might, on its loop or from another thread.
+void disturb(const TcpConnectionPtr& connection, unsigned draw) {
+  switch (draw % 16) {
+    case 0:
+      return connection->abort();
+    case 1:
+      return connection->close();
+    case 2:
+      return connection->shutdown();
+    case 3: {
+      connection->pause_reading();
+      connection->loop().run_after(std::chrono::milliseconds(draw % 7),
+                                   [connection] { connection->resume_reading(); });
+      return;
+    }
+    case 4:
+      std::thread([connection] { connection->send(""); }).join();
+      return;
+    default:
+      return;
+  }
+}
+
+void run_round(unsigned seed) {
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  Tally tally;
+  const std::array balances{Balance::kRoundRobin, Balance::kKernelHash, Balance::kShared};
+  TcpServerOptions options{.balance = balances[random() % 3]};
+  options.connection.high_water_mark = 64 * 1024;
+  options.connection.low_water_mark = 16 * 1024;
+  options.connection.receive_limit = 32 * 1024;
+  options.connection.idle_timeout = random() % 2 == 0 ? 50ms : 0ms;
+  options.connection.linger_timeout = 100ms;
+
+  EventLoopThread base_thread;
+  EventLoop* base = base_thread.start().value();
+  std::unique_ptr<EventLoopThreadPool> pool;
+  std::unique_ptr<TcpServer> server;
+  const std::size_t loops = random() % 4;
+  testing::run_on(*base, [&] {
+    pool = std::make_unique<EventLoopThreadPool>(
+        *base, EventLoopThreadPoolOptions{.name = "stress", .count = loops});
+    pool->start().value();
+    server = std::make_unique<TcpServer>(*base, *pool, options);
+    server->on_connection([&](const auto&) { ++tally.opened; });
+    server->on_close([&](const auto&, CloseReason) { ++tally.closed; });
+    server->on_message([](const TcpConnectionPtr& connection, ReceiveBuffer& input, Timestamp) {
+      // Sometimes only part of it, so that the rest is kept.
+      const auto draw = static_cast<unsigned>(connection->bytes_received() * 2654435761U >> 7);
+      const std::size_t count = draw % 3 == 0 ? input.size() / 2 + 1 : input.size();
+      connection->send(input.view().substr(0, count));
+      input.consume(count);
+      disturb(connection, draw);
+    });
+    server->listen(InetAddress::loopback(0)).value();
+    server->start().value();
+  });
+  const InetAddress address = server->addresses().front();
+
+  std::vector<std::thread> clients;
+  for (int c = 0; c < 4; ++c) {
+    clients.emplace_back([&, client_seed = random()] {
+      std::mt19937 own(client_seed);
+      for (int i = 0; i < 12 && !tally.stop; ++i) run_client(address, own);
+    });
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(random() % 60));
+  if (loops > 1 && random() % 2 == 0) server->loops()[random() % loops]->quit();
+  if (random() % 2 == 0) server->stop(std::chrono::milliseconds(random() % 30));
+  std::this_thread::sleep_for(std::chrono::milliseconds(random() % 30));
+  tally.stop = true;
+  testing::run_on(*base, [&] { server.reset(); });
+  const int opened = tally.opened;
+  const int closed = tally.closed;
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(opened, closed);
+  EXPECT_EQ(tally.opened, opened) << "a callback came after the server was destroyed";
+  EXPECT_EQ(tally.closed, closed) << "a callback came after the server was destroyed";
+  testing::run_on(*base, [&] { pool.reset(); });
+}
+
+// LEAT_STRESS_ROUNDS and LEAT_STRESS_SEED make it longer and repeat one.
+TEST(Stress, EverythingAtOnce) {
+  const char* rounds = std::getenv("LEAT_STRESS_ROUNDS");
+  const char* seed = std::getenv("LEAT_STRESS_SEED");
+  const int count = rounds != nullptr ? std::atoi(rounds) : 30;
+  const auto first = seed != nullptr ? static_cast<unsigned>(std::atoi(seed)) : 1U;
+  for (int round = 0; round < count && !HasFailure(); ++round) {
+    run_round(first + static_cast<unsigned>(round));
+  }
+}
+
+}  // namespace
+}  // namespace leat
