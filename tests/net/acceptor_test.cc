@@ -15,15 +15,16 @@
 #include "leat/base/logging.h"
 #include "leat/net/internal/accept_error.h"
 #include "leat/net/internal/socket_ops.h"
-#include "raw_sockets.h"
+
+#include "support/raw_sockets.h"
 
 namespace leat {
 namespace {
 
-using test::plain_connect;
-using test::run_until;
+using testing::plain_connect;
+using testing::run_until;
 
-class AcceptorTest : public testing::Test {
+class AcceptorTest : public ::testing::Test {
  protected:
   void open(AcceptorOptions options = {}, const InetAddress& address = InetAddress::loopback(0)) {
     options.counters = &counters;
@@ -72,7 +73,7 @@ TEST_F(AcceptorTest, AcceptsNonBlockingSocketsWithTheirPeers) {
   EXPECT_EQ(accepted[0].peer, InetAddress::local_of(clients[0].get()).value());
   EXPECT_NE(::fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
   EXPECT_NE(::fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
-  EXPECT_NE(test::int_option(fd, IPPROTO_TCP, TCP_NODELAY), 0);
+  EXPECT_NE(testing::int_option(fd, IPPROTO_TCP, TCP_NODELAY), 0);
 }
 
 TEST_F(AcceptorTest, TakesNoMoreThanABatchAtOnceAndAllInTheEnd) {
