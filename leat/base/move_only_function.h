@@ -14,6 +14,15 @@ namespace leat {
 template <typename Signature>
 class MoveOnlyFunction;
 
+namespace internal {
+/// Callables that may have nothing to call; made from such a one, a MoveOnlyFunction is empty too
+/// (as C++23's: [func.wrap.move.ctor]).
+template <typename F>
+inline constexpr bool kCanBeEmpty = std::is_pointer_v<F> || std::is_member_pointer_v<F>;
+template <typename Signature>
+inline constexpr bool kCanBeEmpty<std::function<Signature>> = true;
+}  // namespace internal
+
 /// What C++23 calls std::move_only_function, in 32 bytes: a capture of up to three pointers lies
 /// inside; one that is larger, aligned more strictly or throws when moved lies on the heap.
 /// An empty one must not be called. Not thread-safe, like any value.
@@ -38,6 +47,9 @@ class MoveOnlyFunction<R(Args...)> {
              std::is_invocable_r_v<R, std::decay_t<F>&, Args...>)
   MoveOnlyFunction(F&& f) {
     using Callable = std::decay_t<F>;
+    if constexpr (internal::kCanBeEmpty<Callable>) {
+      if (f == nullptr) return;
+    }
     if constexpr (std::is_pointer_v<Callable> || std::is_member_pointer_v<Callable>) {
       if (f == nullptr) return;
     }

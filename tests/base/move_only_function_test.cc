@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <new>
 #include <stdexcept>
@@ -243,6 +244,13 @@ TEST(MoveOnlyFunctionDeathTest, CallingAnEmptyOneIsABrokenPrecondition) {
   EXPECT_DEATH(f(), "empty function");
 }
 #endif
+
+TEST(MoveOnlyFunction, MadeFromAnEmptyCallableIsEmpty) {
+  EXPECT_FALSE(MoveOnlyFunction<void()>(std::function<void()>()));
+  using Pointer = void (*)();
+  EXPECT_FALSE(MoveOnlyFunction<void()>(Pointer{nullptr}));
+  EXPECT_TRUE(MoveOnlyFunction<void()>(std::function<void()>([] {})));
+}
 
 }  // namespace
 }  // namespace leat
