@@ -1,8 +1,11 @@
 #include "leat/reactor/event_loop.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <iterator>
 #include <new>
+#include <csignal>
 #include <utility>
 
 #include "leat/base/assert.h"
@@ -16,9 +19,19 @@ namespace {
 
 constexpr std::size_t kFirstReleaseCapacity = 16;
 
+/// A write to a connection that the peer has reset is an error code, not the end of the process.
+/// send() can ask for that with each call, but sendfile() and splice() cannot (man 2 send).
+void block_broken_pipe_signal() {
+  sigset_t broken_pipe;
+  ::sigemptyset(&broken_pipe);
+  ::sigaddset(&broken_pipe, SIGPIPE);
+  ::pthread_sigmask(SIG_BLOCK, &broken_pipe, nullptr);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<EventLoop>> EventLoop::create(EventLoopOptions options) {
+  block_broken_pipe_signal();
   Result<std::unique_ptr<Poller>> poller = Poller::create(options.poller);
   if (!poller) return std::move(poller).error();
   Result<std::shared_ptr<internal::LoopMailbox>> mailbox = internal::LoopMailbox::create();

@@ -51,7 +51,8 @@ struct EventLoopOptions {
 /// channels not yet called and timers not yet fired are served when loop() is called again.
 class EventLoop {
  public:
-  /// Fails with EMFILE, ENFILE or ENOMEM.
+  /// Fails with EMFILE, ENFILE or ENOMEM. Blocks SIGPIPE on the calling thread, for good: a write
+  /// to a broken connection is an error there, and must not end the process.
   [[nodiscard]] static Result<std::unique_ptr<EventLoop>> create(EventLoopOptions options = {});
 
   /// Runs the at_exit() callbacks, last one first, then destroys unrun what is still queued.
