@@ -15,6 +15,7 @@
 #include "leat/net/connection_options.h"
 #include "leat/net/inet_address.h"
 #include "leat/net/net_counters.h"
+#include "leat/net/tcp_connection.h"
 
 namespace leat {
 
@@ -44,7 +45,7 @@ struct TcpServerOptions {
   /// Threads with a loop each, beside the base loop. 0: the base loop serves.
   std::size_t loops = 0;
   /// If not empty, loop i is pinned to the i-th of these CPUs, in turn.
-  CpuSet cpus;
+  CpuSet cpus = {};
   Balance balance = Balance::kKernelHash;
   /// Length of each accept queue; the kernel caps it at net.core.somaxconn.
   int backlog = 4096;
@@ -58,7 +59,7 @@ struct TcpServerOptions {
   /// A loop that has so many connections stops accepting until one ends; it can pass this by
   /// one batch. 0: no bound but the number of descriptors.
   std::size_t max_connections_per_loop = 0;
-  ConnectionOptions connection;
+  ConnectionOptions connection = {};
 };
 
 /// What stop() did.

@@ -19,13 +19,13 @@ struct EventLoopThreadOptions {
   /// The loop's name, and the thread's: the kernel keeps 15 bytes of it.
   std::string name = "loop";
   /// Where the thread may run; empty: wherever its maker may.
-  CpuSet cpus;
+  CpuSet cpus = {};
   PollerKind poller = PollerKind::kDefault;
   /// Runs on the new thread when the loop exists, before it runs.
-  MoveOnlyFunction<void(EventLoop&)> on_start;
+  MoveOnlyFunction<void(EventLoop&)> on_start = {};
   /// Takes an exception that left loop() (or on_start), on the loop's thread; the loop then goes
   /// on. Without it the exception leaves the thread, which ends the process (std::terminate).
-  MoveOnlyFunction<void(EventLoop&, std::exception_ptr)> on_exception;
+  MoveOnlyFunction<void(EventLoop&, std::exception_ptr)> on_exception = {};
 };
 
 /// Makes a thread, and on it a loop, which runs until stop() or its own quit(). The thread blocks

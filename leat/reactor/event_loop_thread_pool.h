@@ -22,13 +22,13 @@ struct EventLoopThreadPoolOptions {
   /// Threads, each with a loop. 0: no thread, the base loop does the work.
   std::size_t count = 0;
   /// Loop i runs on cpus[i modulo their number]; empty: not pinned. See one_cpu_each().
-  std::vector<CpuSet> cpus;
+  std::vector<CpuSet> cpus = {};
   PollerKind poller = PollerKind::kDefault;
   /// Runs on each loop's thread before the loop runs, one after the other; for the base loop if
   /// there are no threads.
-  MoveOnlyFunction<void(EventLoop&)> on_start;
+  MoveOnlyFunction<void(EventLoop&)> on_start = {};
   /// As in EventLoopThreadOptions, but called by all threads, also at the same time.
-  MoveOnlyFunction<void(EventLoop&, std::exception_ptr)> on_exception;
+  MoveOnlyFunction<void(EventLoop&, std::exception_ptr)> on_exception = {};
 };
 
 /// The loops that share a program's work. Belongs to the base loop's thread; loop_for() and
