@@ -177,7 +177,8 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   Result<void> admit(std::size_t bytes);
   Result<void> send_in_loop(std::string_view bytes);
   [[nodiscard]] std::string_view write_directly(std::string_view bytes);
-  Result<void> post(std::size_t bytes, MoveOnlyFunction<void(TcpConnection&)> send);
+  using PostedSend = MoveOnlyFunction<Result<void>(TcpConnection&)>;
+  Result<void> post(std::size_t bytes, PostedSend send);
   void schedule_flush();
   void flush();
   [[nodiscard]] std::size_t write_some();

@@ -97,7 +97,8 @@ void TcpConnection::deliver(Timestamp time) {
     counters_.receive_full.add();
     pause(kByFullBuffer);
   }
-  flush();
+  // While the socket is blocked there is no use in trying.
+  if (!channel_.is_writing()) flush();
 }
 
 void TcpConnection::deliver_again() {

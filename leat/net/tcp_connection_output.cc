@@ -41,7 +41,7 @@ Result<void> TcpConnection::send(std::string&& bytes) {
   if (!loop_handle_.is_in_loop_thread()) {
     const std::size_t size = bytes.size();
     return post(size, [text = std::move(bytes)](TcpConnection& connection) mutable {
-      connection.send(std::move(text));
+      return connection.send(std::move(text));
     });
   }
   Result<void> admitted = admit(bytes.size());
@@ -70,7 +70,7 @@ Result<void> TcpConnection::send(std::span<const std::string_view> pieces) {
 Result<void> TcpConnection::send(std::shared_ptr<const void> owner, std::string_view bytes) {
   if (!loop_handle_.is_in_loop_thread()) {
     return post(bytes.size(), [owner = std::move(owner), bytes](TcpConnection& connection) mutable {
-      connection.send(std::move(owner), bytes);
+      return connection.send(std::move(owner), bytes);
     });
   }
   Result<void> admitted = admit(bytes.size());
@@ -84,7 +84,7 @@ Result<void> TcpConnection::send_file(std::shared_ptr<const UniqueFd> file, std:
                                       std::uint64_t length) {
   if (!loop_handle_.is_in_loop_thread()) {
     return post(0, [file = std::move(file), offset, length](TcpConnection& connection) mutable {
-      connection.send_file(std::move(file), offset, length);
+      return connection.send_file(std::move(file), offset, length);
     });
   }
   Result<void> admitted = admit(0);
@@ -94,7 +94,7 @@ Result<void> TcpConnection::send_file(std::shared_ptr<const UniqueFd> file, std:
   return {};
 }
 
-Result<void> TcpConnection::post(std::size_t bytes, MoveOnlyFunction<void(TcpConnection&)> send) {
+Result<void> TcpConnection::post(std::size_t bytes, PostedSend send) {
   if (!is_open()) return not_open();
   const std::size_t limit = profile_->options.max_buffered;
   if (posted_bytes_.fetch_add(bytes) + bytes > limit) {
@@ -105,7 +105,10 @@ Result<void> TcpConnection::post(std::size_t bytes, MoveOnlyFunction<void(TcpCon
   const bool queued = loop_handle_.queue(
       [self = shared_from_this(), bytes, send = std::move(send)]() mutable {
         self->posted_bytes_.fetch_sub(bytes);
-        send(*self);
+        // The sender was told that it had gone through; so what is lost after all is counted.
+        if (!send(*self) && self->state() != State::kClosed) {
+          self->counters_.bytes_unsent.add(bytes);
+        }
       });
   if (queued) return {};
   posted_bytes_.fetch_sub(bytes);
@@ -119,7 +122,6 @@ Result<void> TcpConnection::admit(std::size_t bytes) {
   const std::size_t held = send_queue_->memory_bytes() + receive_buffer_.capacity() +
                            posted_bytes_.load(std::memory_order_relaxed);
   if (held + bytes <= profile_->options.max_buffered) return {};
-  counters_.bytes_unsent.add(bytes);
   end_soon(CloseReason::kBufferLimit);
   return Error::from_errno(ENOBUFS, "send passes the connection's max_buffered");
 }
@@ -227,7 +229,7 @@ void TcpConnection::handle_output_written() {
     arm_limits();
     return;
   }
-  channel_.disable_writing();
+  if (channel_.is_writing()) channel_.disable_writing();
   if (finish_ == Finish::kAfterOutput) {
     send_fin();
   } else if (std::exchange(wrote_since_complete_, false)) {

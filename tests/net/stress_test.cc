@@ -26,6 +26,16 @@ using namespace std::chrono_literals;
 using testing::pattern;
 using testing::RawClient;
 
+/// Draws 32 bits at a time.
+class Random {
+ public:
+  explicit Random(unsigned seed) : engine_(seed) {}
+  unsigned operator()() { return static_cast<unsigned>(engine_()); }
+
+ private:
+  std::mt19937 engine_;
+};
+
 struct Tally {
   std::atomic<int> opened{0};
   std::atomic<int> closed{0};
@@ -33,10 +43,10 @@ struct Tally {
 };
 
 /// Misbehaves in one of several ways, drawn by `random`.
-void run_client(const InetAddress& address, std::mt19937& random) {
+void run_client(const InetAddress& address, Random& random) {
   RawClient client(address, random() % 4 == 0 ? 4096 : 0);
   if (!client.connected()) return;
-  const std::string bytes = pattern(random() % 200000 + 1, static_cast<unsigned>(random()));
+  const std::string bytes = pattern(random() % 200000 + 1, random());
   const unsigned ending = random() % 6;
   if (ending == 0) return client.reset();
   std::thread sender([&] {
@@ -77,14 +87,15 @@ void disturb(const TcpConnectionPtr& connection, unsigned draw) {
 
 void run_round(unsigned seed) {
   SCOPED_TRACE("seed " + std::to_string(seed));
-  std::mt19937 random(seed);
+  Random random(seed);
   Tally tally;
   const std::array balances{Balance::kRoundRobin, Balance::kKernelHash, Balance::kShared};
-  TcpServerOptions options{.balance = balances[random() % 3]};
+  TcpServerOptions options;
+  options.balance = balances[random() % balances.size()];
   options.connection.high_water_mark = 64 * 1024;
   options.connection.low_water_mark = 16 * 1024;
   options.connection.receive_limit = 32 * 1024;
-  options.connection.idle_timeout = random() % 2 == 0 ? 50ms : 0ms;
+  options.connection.idle_timeout = std::chrono::milliseconds(random() % 2 == 0 ? 50 : 0);
   options.connection.linger_timeout = 100ms;
 
   EventLoopThread base_thread;
@@ -115,7 +126,7 @@ void run_round(unsigned seed) {
   std::vector<std::thread> clients;
   for (int c = 0; c < 4; ++c) {
     clients.emplace_back([&, client_seed = random()] {
-      std::mt19937 own(client_seed);
+      Random own(client_seed);
       for (int i = 0; i < 12 && !tally.stop; ++i) run_client(address, own);
     });
   }

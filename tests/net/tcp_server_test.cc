@@ -203,7 +203,7 @@ TEST_P(EveryBalance, AFullLoopStopsAcceptingUntilThereIsRoom) {
   }
   const auto served = [&] {
     std::size_t count = 0;
-    for (const RawClient& client : clients) count += client.readable_within(0ms) ? 1 : 0;
+    for (const RawClient& client : clients) count += client.readable_within(0ms) ? 1U : 0U;
     return count;
   };
   ASSERT_TRUE(wait_until([&] { return served() >= 6; }));
@@ -223,7 +223,7 @@ TEST_P(EveryBalance, AFullLoopStopsAcceptingUntilThereIsRoom) {
 INSTANTIATE_TEST_SUITE_P(TcpServer, EveryBalance,
                          ::testing::Values(Balance::kRoundRobin, Balance::kKernelHash,
                                            Balance::kShared),
-                         [](const auto& info) { return std::string(to_string(info.param)); });
+                         [](const auto& balance) { return std::string(to_string(balance.param)); });
 
 TEST(TcpServer, SharingThePortHasToBeAskedFor) {
   const TcpServerOptions options{.loops = 2, .share_port = true};
