@@ -39,6 +39,13 @@ function(leat_installed_headers out)
   set(${out} ${found} PARENT_SCOPE)
 endfunction()
 
+# The command finds the library wherever both were installed to.
+if(TARGET leat_cli)
+  cmake_path(RELATIVE_PATH CMAKE_INSTALL_FULL_LIBDIR BASE_DIRECTORY "${CMAKE_INSTALL_FULL_BINDIR}"
+             OUTPUT_VARIABLE leat_bin_to_lib)
+  set_target_properties(leat_cli PROPERTIES INSTALL_RPATH "$ORIGIN/${leat_bin_to_lib}")
+endif()
+
 leat_installed_headers(leat_headers)
 foreach(header IN LISTS leat_headers)
   cmake_path(GET header PARENT_PATH folder)

@@ -18,6 +18,10 @@ every_header() {  # every_header INCLUDE_FOLDER
   (cd "$1" && find leat -name '*.h' ! -path '*/internal/*' | sort | sed 's/.*/#include "&"/')
 }
 
+says_version() {  # says_version PROGRAM
+  "$1" --version | grep -qF "$version" || fail "$1 --version does not say $version"
+}
+
 runs() {  # runs PROGRAM LIBRARY_FOLDER
   [[ $(LD_LIBRARY_PATH=$2 "$1") == "leat answers" ]] || fail "$1 did not answer"
 }
@@ -30,6 +34,7 @@ use_cmake() {
   cmake --build "$work/out"
   # Without LD_LIBRARY_PATH: CMake writes the folder into the program.
   runs "$work/out/outside" ""
+  says_version "$work/usr/bin/leat"
 }
 
 use_pkg_config() {
@@ -59,8 +64,7 @@ use_deb() {
   "${CXX:-c++}" -std=c++20 -I"$work/root/usr/include" "$here/outside/main.cc" "$work/headers.cc" \
     -L"$work/root/usr/lib" -lleat -lfmt -o "$work/outside"
   runs "$work/outside" "$work/root/usr/lib"
-  LD_LIBRARY_PATH=$work/root/usr/lib "$work/root/usr/bin/leat" --version | grep -qF "$version" ||
-    fail "leat --version does not say $version"
+  says_version "$work/root/usr/bin/leat"
 }
 
 "use_$way"
