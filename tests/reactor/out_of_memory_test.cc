@@ -1,0 +1,141 @@
+// std::bad_alloc at every single allocation in turn: what was accepted still happens, once.
+#include <algorithm>
+#include <new>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "tests/reactor/failing_allocator.h"
+#include "tests/reactor/loop_test.h"
+
+namespace leat {
+namespace {
+
+using namespace std::chrono_literals;
+using test::FailingAllocation;
+
+/// Gives a loop work in every way there is, and counts what it accepted and what happened.
+class Scenario {
+ public:
+  Scenario() : pipe_(test::Ends::pipe()), channel_(loop_, pipe_.a.get()) {
+    test::write_to(pipe_.b, "x");
+    channel_.on_read([this](Timestamp) {
+      test::drain(pipe_.a);
+      ++happened_;
+    });
+  }
+
+  void run() {
+    for (int round = 0; round < 3; ++round) {
+      for (int i = 0; i < 20; ++i) give_work();
+      serve();
+    }
+    for (int i = 0; i < 5; ++i) serve();
+    EXPECT_EQ(happened_, accepted_);
+    EXPECT_EQ(object_.use_count(), 1);
+    EXPECT_EQ(loop_.timer_count(), 0u);
+  }
+  [[nodiscard]] int refusals() const { return refusals_; }
+
+ private:
+  struct Counted {
+    Counted(int& counter_in, std::shared_ptr<int> keep_in)
+        : counter(counter_in), keep(std::move(keep_in)) {}
+    Counted(const Counted&) = delete;
+    Counted& operator=(const Counted&) = delete;
+    ~Counted() { ++counter; }
+    int& counter;
+    std::shared_ptr<int> keep;
+  };
+
+  template <typename F>
+  void attempt(F give) {
+    try {
+      give();
+      ++accepted_;
+    } catch (const std::bad_alloc&) {
+      ++refusals_;
+    }
+  }
+  void give_work() {
+    attempt([this] {
+      const Result<void> enabled = channel_.enable_reading();
+      EXPECT_TRUE(enabled);
+      if (std::exchange(watched_, true)) --accepted_;
+    });
+    attempt([this] { loop_.queue_in_loop([this, keep = object_] { task(); }); });
+    attempt([this] { EXPECT_TRUE(handle_.queue([this, keep = object_] { ++happened_; })); });
+    attempt([this] { loop_.run_at(MonotonicTime(), [this, keep = object_] { ++happened_; }); });
+    attempt([this] { loop_.at_iteration_end([this, keep = object_] { ++happened_; }); });
+    attempt([this] {
+      // Made before the call: what release_later() is given, it keeps.
+      auto object = std::make_shared<Counted>(happened_, object_);
+      const std::weak_ptr<void> watch = object;
+      loop_.release_later(std::move(object));
+      EXPECT_FALSE(watch.expired());
+    });
+  }
+  void task() {
+    ++happened_;
+    attempt([this] { loop_.queue_in_loop([this, keep = object_] { ++happened_; }); });
+  }
+  void serve() {
+    loop_.quit();
+    try {
+      EXPECT_TRUE(loop_.loop());
+    } catch (const std::bad_alloc&) {
+      ++refusals_;
+      EXPECT_TRUE(loop_.loop());
+    }
+  }
+
+  int accepted_ = 0;
+  int happened_ = 0;
+  int refusals_ = 0;
+  bool watched_ = false;
+  std::shared_ptr<int> object_ = std::make_shared<int>(0);
+  std::unique_ptr<EventLoop> owner_ = EventLoop::create().value();
+  EventLoop& loop_ = *owner_;
+  LoopHandle handle_ = loop_.handle();
+  test::Ends pipe_;
+  Channel channel_;
+};
+
+TEST(OutOfMemory, NothingAcceptedIsLost) {
+  bool happened = true;
+  std::size_t nth = 0;
+  int refusals = 0;
+  while (happened && !testing::Test::HasFailure()) {
+    Scenario scenario;
+    {
+      const FailingAllocation failing(++nth);
+      scenario.run();
+      happened = FailingAllocation::happened();
+    }
+    SCOPED_TRACE(nth);
+    // 0 also where release_later() makes room for its next object, which can wait.
+    EXPECT_LE(scenario.refusals(), happened ? 1 : 0);
+    refusals += scenario.refusals();
+  }
+  EXPECT_GT(refusals, 100) << "the scenario allocates more often than that";
+}
+
+TEST(OutOfMemory, ALoopThatCannotBeMadeLeavesNothingBehind) {
+  bool happened = true;
+  const int before = ::dup(0);
+  ::close(before);
+  for (std::size_t nth = 1; happened; ++nth) {
+    try {
+      const FailingAllocation failing(nth);
+      const auto loop = EventLoop::create();
+      happened = FailingAllocation::happened();
+    } catch (const std::bad_alloc&) {
+    }
+  }
+  const int after = ::dup(0);
+  ::close(after);
+  EXPECT_EQ(before, after) << "a descriptor was left open";
+}
+
+}  // namespace
+}  // namespace leat
