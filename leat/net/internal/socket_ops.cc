@@ -35,11 +35,12 @@ Result<void> bind_and_listen(int socket, const InetAddress& address,
                              const ListenerOptions& options) {
   UnixPathGuard guard;
   if (auto locked = guard.lock(address); !locked) return locked;
-  int failed = ::bind(socket, address.get(), address.size());
-  if (failed && errno == EADDRINUSE && UnixPathGuard::remove_stale(address)) {
-    failed = ::bind(socket, address.get(), address.size());
-  }
-  if (failed) return bind_error(errno, "bind", address, options.reuse_address);
+  const auto bind_here = [&] {
+    return ::bind(socket, address.get(), address.size()) == 0 ? 0 : errno;
+  };
+  int failed = bind_here();
+  if (failed == EADDRINUSE && UnixPathGuard::remove_stale(address)) failed = bind_here();
+  if (failed != 0) return bind_error(failed, "bind", address, options.reuse_address);
   if (options.reuse_port && options.first_of_group) {
     // bind() looked for others as if nothing were to be shared; members of the group look at the
     // option as it is when they bind.

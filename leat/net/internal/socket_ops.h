@@ -20,7 +20,7 @@ struct ListenerOptions {
   bool first_of_group = false;
   /// Accepted TCP sockets inherit what is set on their listener, which saves system calls for
   /// each; what Unix sockets do not inherit is left to apply_to_accepted().
-  ConnectionOptions connection;
+  ConnectionOptions connection = {};
 };
 
 /// A non-blocking stream socket that listens on `address`. Its errors say what is in the way as

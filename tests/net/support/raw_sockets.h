@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "leat/base/unique_fd.h"
 #include "leat/net/inet_address.h"
 #include "leat/reactor/event_loop.h"
 
