@@ -45,7 +45,7 @@ TcpConnection::~TcpConnection() {
 void TcpConnection::establish() {
   loop_.assert_in_loop_thread();
   channel_.on_read([this](Timestamp time) { handle_read(time); });
-  channel_.on_write([this] { flush(); });
+  channel_.on_write([this] { handle_writable(); });
   channel_.on_error([this] {
     const int number = internal::take_socket_error(socket_.get());
     if (number != 0) handle_error(number, "connection");

@@ -181,6 +181,7 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   Result<void> post(std::size_t bytes, PostedSend send);
   void schedule_flush();
   void flush();
+  void handle_writable();
   [[nodiscard]] std::size_t write_some();
   [[nodiscard]] ssize_t write_file();
   [[nodiscard]] ssize_t write_memory();

@@ -97,8 +97,7 @@ void TcpConnection::deliver(Timestamp time) {
     counters_.receive_full.add();
     pause(kByFullBuffer);
   }
-  // While the socket is blocked there is no use in trying.
-  if (!channel_.is_writing()) flush();
+  flush();
 }
 
 void TcpConnection::deliver_again() {

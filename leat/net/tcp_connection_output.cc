@@ -161,14 +161,24 @@ std::string_view TcpConnection::write_directly(std::string_view bytes) {
 }
 
 void TcpConnection::schedule_flush() {
-  // A blocked socket flushes when it can take more; an own callback is followed by a flush.
-  if (channel_.is_writing() || in_own_callback_ || flush_scheduled_) return;
+  // An own callback is followed by a flush.
+  if (in_own_callback_ || flush_scheduled_) return;
   flush_scheduled_ = true;
   loop_.at_iteration_end([self = shared_from_this()] { self->flush(); });
 }
 
 void TcpConnection::flush() {
   flush_scheduled_ = false;
+  if (state() == State::kClosed || ending_soon_) return;
+  if (channel_.is_writing()) {
+    // Blocked; handle_writable() goes on when the kernel can take more.
+    check_water_marks();
+  } else {
+    handle_writable();
+  }
+}
+
+void TcpConnection::handle_writable() {
   std::size_t written = 0;
   while (state() != State::kClosed && !send_queue_->empty()) {
     const std::size_t count = write_some();
