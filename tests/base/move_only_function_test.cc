@@ -1,9 +1,7 @@
 #include "leat/base/move_only_function.h"
 
 #include <array>
-#include <atomic>
 #include <cstdint>
-#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <new>
@@ -11,38 +9,6 @@
 #include <string>
 
 #include <gtest/gtest.h>
-
-namespace {
-std::atomic<std::uint64_t> g_allocations{0};
-
-void* allocate(std::size_t size, std::size_t alignment) {
-  g_allocations.fetch_add(1, std::memory_order_relaxed);
-  void* p = alignment == 0 ? std::malloc(size)
-                           : std::aligned_alloc(alignment, (size + alignment - 1) & -alignment);
-  if (p == nullptr) throw std::bad_alloc();
-  return p;
-}
-}  // namespace
-
-// The whole test program counts its allocations.
-void* operator new(std::size_t size) {
-  return allocate(size, 0);
-}
-void* operator new(std::size_t size, std::align_val_t alignment) {
-  return allocate(size, static_cast<std::size_t>(alignment));
-}
-void operator delete(void* p) noexcept {
-  std::free(p);
-}
-void operator delete(void* p, std::size_t) noexcept {
-  std::free(p);
-}
-void operator delete(void* p, std::align_val_t) noexcept {
-  std::free(p);
-}
-void operator delete(void* p, std::size_t, std::align_val_t) noexcept {
-  std::free(p);
-}
 
 namespace leat {
 namespace {
@@ -94,29 +60,48 @@ TEST(MoveOnlyFunction, CallsMembers) {
   EXPECT_EQ(size("leat"), 4u);
 }
 
+/// A capture of so many pointers, which counts the times when it is put on the heap.
+template <std::size_t kPointers>
+struct Pointers {
+  static void* operator new(std::size_t size) {
+    ++allocations;
+    return ::operator new(size);
+  }
+  static void operator delete(void* p) {
+    --allocations;
+    ::operator delete(p);
+  }
+  int operator()() const {
+    int sum = 0;
+    for (const int* p : pointers) sum += *p;
+    return sum;
+  }
+  inline static int allocations = 0;
+  std::array<const int*, kPointers> pointers;
+};
+
 TEST(MoveOnlyFunction, ThreePointersFitInside) {
-  int a = 1;
-  int b = 2;
-  int c = 3;
-  const std::uint64_t before = g_allocations.load();
-  MoveOnlyFunction<int()> f([&a, &b, &c] { return a + b + c; });
+  const int a = 1;
+  const int b = 2;
+  const int c = 3;
+  MoveOnlyFunction<int()> f(Pointers<3>{{&a, &b, &c}});
   const MoveOnlyFunction<int()> g(std::move(f));
-  const std::uint64_t after = g_allocations.load();
-  EXPECT_EQ(after, before);
+  EXPECT_EQ(Pointers<3>::allocations, 0);
   EXPECT_EQ(g(), 6);
 }
 
 TEST(MoveOnlyFunction, FourPointersTakeOneAllocationAndNoneToMove) {
-  int a = 1;
-  int b = 2;
-  int c = 3;
-  int d = 4;
-  const std::uint64_t before = g_allocations.load();
-  MoveOnlyFunction<int()> f([&a, &b, &c, &d] { return a + b + c + d; });
-  const MoveOnlyFunction<int()> g(std::move(f));
-  const std::uint64_t after = g_allocations.load();
-  EXPECT_EQ(after, before + 1);
-  EXPECT_EQ(g(), 10);
+  const int a = 1;
+  const int b = 2;
+  const int c = 3;
+  const int d = 4;
+  {
+    MoveOnlyFunction<int()> f(Pointers<4>{{&a, &b, &c, &d}});
+    const MoveOnlyFunction<int()> g(std::move(f));
+    EXPECT_EQ(Pointers<4>::allocations, 1);
+    EXPECT_EQ(g(), 10);
+  }
+  EXPECT_EQ(Pointers<4>::allocations, 0);
 }
 
 TEST(MoveOnlyFunction, KeepsAStricterAlignmentOnTheHeap) {
