@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/http/header_fields.h"
+#include "support/header_fields.h"
 
 namespace leat::http::internal {
 namespace {

@@ -6,7 +6,7 @@
 #include "leat/http/http_method.h"
 #include "leat/http/http_status.h"
 
-#include "tests/http/header_fields.h"
+#include "support/header_fields.h"
 
 namespace leat::http {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "leat/base/random.h"
 
-#include "tests/http/parser_trace.h"
+#include "support/parser_trace.h"
 
 namespace leat::http {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/http/parser_trace.h"
+#include "support/parser_trace.h"
 
 namespace leat::http {
 namespace {
