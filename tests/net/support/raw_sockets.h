@@ -27,12 +27,17 @@ inline bool run_until(EventLoop& loop, const std::function<bool()>& done,
                       Duration deadline = kDeadline) {
   bool held = false;
   const MonotonicTime end = monotonic_now() + deadline;
-  const TimerId timer = loop.run_every(std::chrono::milliseconds(1), [&] {
-    held = done();
-    if (held || monotonic_now() > end) loop.quit();
-  });
+  struct Timer {
+    EventLoop& loop;
+    TimerId id;
+    // Also when an exception leaves the loop.
+    ~Timer() { loop.cancel(id); }
+  };
+  const Timer timer{loop, loop.run_every(std::chrono::milliseconds(1), [&] {
+                      held = done();
+                      if (held || monotonic_now() > end) loop.quit();
+                    })};
   loop.loop().value();
-  loop.cancel(timer);
   return held;
 }
 
