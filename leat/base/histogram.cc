@@ -14,8 +14,8 @@ void Histogram::record_corrected(std::uint64_t value, std::uint64_t expected_int
   std::uint64_t missing = value - step;
   while (missing >= step) {
     const std::size_t bucket = bucket_of(missing);
-    const std::uint64_t floor = std::max(low_of(bucket), step);
-    const std::uint64_t further = (missing - floor) / step;
+    // None of them is below the interval: only a bucket narrower than it can begin below it.
+    const std::uint64_t further = (missing - low_of(bucket)) / step;
     const std::uint64_t last = missing - further * step;
     counts_[bucket] += further + 1;
     account(last, missing, further + 1);
@@ -27,7 +27,7 @@ void Histogram::record_corrected(std::uint64_t value, std::uint64_t expected_int
 std::uint64_t Histogram::percentile(double percent) const {
   LEAT_ASSERT(percent >= 0 && percent <= 100, "a percentile outside 0 to 100");
   if (count_ == 0) return 0;
-  // Without the step down, 99.9 % of 1000 would come out as 999.0000000000001 and so as 1000.
+  // Without the step down, 0.07 % of 10000 would come out a little above 7, and so as 8.
   const double exact = std::nextafter(percent, 0.0) * static_cast<double>(count_) / 100;
   const double rank = std::max(1.0, std::ceil(exact));
   if (rank >= static_cast<double>(count_)) return max_;

@@ -37,7 +37,7 @@ inline constexpr bool kCanBeEmpty<std::function<Signature>> = true;
 template <typename R, typename... Args>
 class MoveOnlyFunction<R(Args...)> {
  public:
-  MoveOnlyFunction() {}
+  MoveOnlyFunction() = default;
   MoveOnlyFunction(std::nullptr_t) {}
 
   /// Owns a decayed copy of `f`. A null function or member pointer makes an empty one. Throws what

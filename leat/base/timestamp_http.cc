@@ -85,7 +85,7 @@ Result<Timestamp> take_day_first(TextCursor& cursor, char separator, Timestamp n
   if (!cursor.take(" GMT")) return cursor.error("expected ' GMT'");
   if (short_year) year = year_of_two_digits(*year, *month, *day, *clock, now);
   const auto date = internal::at_date(before_day, *year, *month, *day);
-  if (!date) return date;
+  if (!date) return date.error();
   return *date + *clock;
 }
 
@@ -104,7 +104,7 @@ Result<Timestamp> take_asctime(TextCursor& cursor) {
   const auto year = cursor.take_digits(4, 0, 9'999);
   if (!year) return cursor.error("expected the year");
   const auto date = internal::at_date(before_day, *year, *month, *day);
-  if (!date) return date;
+  if (!date) return date.error();
   return *date + *clock;
 }
 

@@ -81,7 +81,7 @@ Result<Timestamp> take_date(TextCursor& cursor) {
 
 Result<Timestamp> take_date_time(TextCursor& cursor) {
   const auto date = take_date(cursor);
-  if (!date) return date;
+  if (!date) return date.error();
   if (!cursor.take('T') && !cursor.take('t') && !cursor.take(' ')) {
     return cursor.error("expected 'T' between date and time");
   }

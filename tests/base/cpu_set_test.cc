@@ -61,6 +61,13 @@ TEST(CpuSet, AddsAndRemoves) {
   EXPECT_EQ(set, CpuSet());
 }
 
+TEST(CpuSet, EqualSetsAreEqualWhateverTheyOnceHeld) {
+  EXPECT_EQ(CpuSet::of({1, 100}) & CpuSet::of({1, 101}), CpuSet::of(1));
+  EXPECT_TRUE((CpuSet::of(100) & CpuSet::of(101)).empty());
+  EXPECT_EQ(CpuSet::of({1, 100}) - CpuSet::of({100, 200}), CpuSet::of(1));
+  EXPECT_TRUE((CpuSet::of(100) - CpuSet::of(100)).empty());
+}
+
 TEST(CpuSet, ReadsAndWritesTheListForm) {
   EXPECT_EQ(members(list("0-3,8")), (std::vector{0, 1, 2, 3, 8}));
   EXPECT_EQ(list("0-3,8").to_list(), "0-3,8");

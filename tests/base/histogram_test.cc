@@ -122,8 +122,12 @@ TEST(Histogram, PercentilesTakeTheRankAboveAsTheDefinitionSays) {
   Histogram thousand;
   thousand.record(1, 999);
   thousand.record(100);
-  EXPECT_EQ(thousand.percentile(99.9), 1u) << "999 of 1000, whatever 99.9 is in binary";
+  EXPECT_EQ(thousand.percentile(99.9), 1u);
   EXPECT_EQ(thousand.percentile(99.91), 100u);
+  Histogram rounded;
+  rounded.record(1, 7);
+  rounded.record(100, 9'993);
+  EXPECT_EQ(rounded.percentile(0.07), 1u) << "7 of 10000, whatever 0.07 is in binary";
 }
 
 TEST(Histogram, PercentilesAreCloseToThoseOfTheSortedValues) {

@@ -225,7 +225,7 @@ TEST(MoveOnlyFunction, AThrowingCopyLeavesNothingBehind) {
 
 #if defined(LEAT_ASSERTIONS) && LEAT_ASSERTIONS
 TEST(MoveOnlyFunctionDeathTest, CallingAnEmptyOneIsABrokenPrecondition) {
-  const MoveOnlyFunction<void()> f;
+  const MoveOnlyFunction<void()> f(nullptr);
   EXPECT_DEATH(f(), "empty function");
 }
 #endif
