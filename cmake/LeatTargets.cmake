@@ -31,6 +31,12 @@ function(leat_configure_library)
     leat PUBLIC $<$<BOOL:${LEAT_ASSERTIONS}>:$<BUILD_INTERFACE:LEAT_ASSERTIONS=1>>)
   # Nobody replaces single functions of leat at load time; this lets the compiler inline them.
   target_compile_options(leat PRIVATE -fno-semantic-interposition)
+  if(LEAT_PCH)
+    target_precompile_headers(
+      leat PRIVATE <fmt/format.h> <algorithm> <array> <atomic> <chrono> <compare> <cstdint>
+      <functional> <memory> <mutex> <optional> <span> <string> <string_view> <system_error> <thread>
+      <utility> <variant> <vector>)
+  endif()
   if(LEAT_HTTP)
     target_sources(leat PRIVATE $<TARGET_OBJECTS:leat_llhttp>)
     target_include_directories(
