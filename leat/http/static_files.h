@@ -33,7 +33,7 @@ struct StaticFilesOptions {
   /// Up to so many bytes a file is read and sent with its head, instead of by sendfile().
   std::size_t small_file = 16 * 1024;
   /// Value of Cache-Control; empty for none.
-  std::string cache_control;
+  std::string cache_control = {};
 };
 
 /// GET and HEAD for regular files below a directory, with ETag, Last-Modified, conditional

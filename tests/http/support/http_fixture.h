@@ -30,6 +30,8 @@ inline bool wait_until(const std::function<bool()>& condition) {
 class HttpFixture {
  public:
   explicit HttpFixture(HttpOptions options = {}, TcpServerOptions tcp = {}) {
+    // Clients here live on after their connection was closed; nobody should wait for them long.
+    tcp.connection.linger_timeout = std::chrono::milliseconds(200);
     base_ = thread_.start().value();
     run([&] { server_ = std::make_unique<HttpServer>(*base_, std::move(tcp), options); });
   }
