@@ -226,8 +226,8 @@ TEST(TcpConnectionEnd, LimitsCanBeSetWhileOpen) {
 }
 
 TEST(TcpConnectionEnd, AnExceptionEndsItsConnectionOnly) {
+  std::atomic<int> closed{0};  // Outlives the fixture, which closes the last connections.
   ServerFixture fixture;
-  std::atomic<int> closed{0};
   const auto throw_on = [](char wanted) {
     return [wanted](const TcpConnectionPtr& connection) {
       if (std::any_cast<char>(connection->context()) == wanted) throw std::runtime_error("oops");
