@@ -137,17 +137,23 @@ Result<void> TcpConnection::send_in_loop(std::string_view bytes) {
 
 std::string_view TcpConnection::write_directly(std::string_view bytes) {
   // What waits must go first; a blocked socket or a file in the queue means that it cannot.
-  std::array<iovec, kVectors> vectors;
-  const std::size_t queued = send_queue_->gather(std::span(vectors).first(kVectors - 1));
-  std::size_t queued_bytes = 0;
-  for (std::size_t i = 0; i < queued; ++i) queued_bytes += vectors[i].iov_len;
-  if (channel_.is_writing() || queued_bytes != send_queue_->total_bytes()) return bytes;
-
-  vectors[queued] = {.iov_base = const_cast<char*>(bytes.data()), .iov_len = bytes.size()};
-  msghdr message{};
-  message.msg_iov = vectors.data();
-  message.msg_iovlen = queued + 1;
-  const ssize_t count = ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
+  if (channel_.is_writing()) return bytes;
+  const std::uint64_t queued_bytes = send_queue_->total_bytes();
+  ssize_t count = 0;
+  if (queued_bytes == 0) {
+    count = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  } else {
+    std::array<iovec, kVectors> vectors;
+    const std::size_t queued = send_queue_->gather(std::span(vectors).first(kVectors - 1));
+    std::size_t gathered = 0;
+    for (std::size_t i = 0; i < queued; ++i) gathered += vectors[i].iov_len;
+    if (gathered != queued_bytes) return bytes;
+    vectors[queued] = {.iov_base = const_cast<char*>(bytes.data()), .iov_len = bytes.size()};
+    msghdr message{};
+    message.msg_iov = vectors.data();
+    message.msg_iovlen = queued + 1;
+    count = ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
+  }
   counters_.writes.add();
   // An error is left to flush(), which is never inside a call of the user's.
   if (count <= 0) return bytes;
@@ -156,8 +162,9 @@ std::string_view TcpConnection::write_directly(std::string_view bytes) {
   bytes_sent_.add(sent);
   wrote_since_complete_ = true;
   last_progress_ = loop_.now();
-  send_queue_->consume(std::min(sent, queued_bytes));
-  return bytes.substr(sent - std::min(sent, queued_bytes));
+  const std::size_t of_queue = std::min<std::size_t>(sent, queued_bytes);
+  send_queue_->consume(of_queue);
+  return bytes.substr(sent - of_queue);
 }
 
 void TcpConnection::schedule_flush() {
@@ -219,6 +226,9 @@ ssize_t TcpConnection::write_file() {
 }
 
 ssize_t TcpConnection::write_memory() {
+  // The common case, which costs the kernel less than a list of vectors.
+  const std::string_view block = send_queue_->only_block();
+  if (!block.empty()) return ::send(socket_.get(), block.data(), block.size(), MSG_NOSIGNAL);
   std::array<iovec, kVectors> vectors;
   msghdr message{};
   message.msg_iov = vectors.data();

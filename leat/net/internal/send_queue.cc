@@ -14,17 +14,13 @@ constexpr std::size_t kKeptPieces = 4;
 }  // namespace
 
 void SendQueue::append(std::string_view bytes) {
+  const std::size_t block_size = pool_.block_size();
   while (!bytes.empty()) {
-    std::span<char> room = room_in_last_block();
-    if (room.empty()) {
-      PooledBuffer block = pool_.take();
-      const char* data = reinterpret_cast<const char*>(block.data());
-      add({.source = std::move(block), .data = data, .size = 0});
-      room = room_in_last_block();
-    }
-    const std::size_t count = std::min(bytes.size(), room.size());
-    std::memcpy(room.data(), bytes.data(), count);
-    pieces_.back().size += count;
+    if (block_end_ == block_size) close_block();
+    if (!block_) block_ = pool_.take();
+    const std::size_t count = std::min(bytes.size(), block_size - block_end_);
+    std::memcpy(block_.data() + block_end_, bytes.data(), count);
+    block_end_ += static_cast<std::uint32_t>(count);
     memory_bytes_ += count;
     bytes.remove_prefix(count);
   }
@@ -38,56 +34,67 @@ void SendQueue::append(std::string&& bytes) {
   // A string of this size lies on the heap, so its bytes stay where they are when it is moved.
   const char* data = bytes.data();
   const std::size_t size = bytes.size();
-  add({.source = std::move(bytes), .data = data, .size = size});
+  close_block();
+  make_place();
+  pieces_.push_back({.source = std::move(bytes), .data = data, .size = size});
   memory_bytes_ += size;
 }
 
 void SendQueue::append(std::shared_ptr<const void> owner, std::string_view bytes) {
   if (bytes.empty()) return;
-  add({.source = std::move(owner), .data = bytes.data(), .size = bytes.size()});
+  close_block();
+  make_place();
+  pieces_.push_back({.source = std::move(owner), .data = bytes.data(), .size = bytes.size()});
   memory_bytes_ += bytes.size();
 }
 
 void SendQueue::append_file(std::shared_ptr<const UniqueFd> file, std::uint64_t offset,
                             std::uint64_t length) {
   if (length == 0) return;
-  add({.source = FileSource{.file = std::move(file), .offset = offset},
-       .data = nullptr,
-       .size = length});
+  close_block();
+  make_place();
+  pieces_.push_back({.source = FileSource{.file = std::move(file), .offset = offset},
+                     .data = nullptr,
+                     .size = length});
   file_bytes_ += length;
 }
 
-void SendQueue::add(Piece piece) {
+void SendQueue::make_place() {
   // A queue that never runs empty must not grow by what it has sent.
   if (head_ > kKeptPieces && head_ * 2 > pieces_.size()) {
     pieces_.erase(pieces_.begin(), pieces_.begin() + static_cast<std::ptrdiff_t>(head_));
     head_ = 0;
   }
-  pieces_.push_back(std::move(piece));
+  if (pieces_.size() < pieces_.capacity()) return;
+  pieces_.reserve(std::max(kKeptPieces, 2 * pieces_.size()));
 }
 
-std::span<char> SendQueue::room_in_last_block() {
-  if (empty()) return {};
-  Piece& last = pieces_.back();
-  auto* block = std::get_if<PooledBuffer>(&last.source);
-  if (block == nullptr) return {};
-  char* begin = reinterpret_cast<char*>(block->data());
-  const std::size_t used = static_cast<std::size_t>(last.data - begin) + last.size;
-  return {begin + used, block->size() - used};
+void SendQueue::close_block() {
+  if (!block_) return;
+  make_place();
+  const char* data = reinterpret_cast<const char*>(block_.data()) + block_begin_;
+  pieces_.push_back({.source = std::move(block_), .data = data, .size = block_end_ - block_begin_});
+  block_begin_ = block_end_ = 0;
 }
 
 std::size_t SendQueue::gather(std::span<iovec> vectors) const {
   std::size_t count = 0;
   for (std::size_t i = head_; i < pieces_.size() && count < vectors.size(); ++i) {
     const Piece& piece = pieces_[i];
-    if (piece.data == nullptr) break;
+    if (piece.data == nullptr) return count;
     // The kernel only reads what an output vector points at.
     vectors[count++] = {.iov_base = const_cast<char*>(piece.data), .iov_len = piece.size};
+  }
+  if (block_ && count < vectors.size()) {
+    vectors[count++] = {.iov_base = block_.data() + block_begin_,
+                        .iov_len = block_end_ - block_begin_};
   }
   return count;
 }
 
-bool SendQueue::file_is_next() const { return !empty() && pieces_[head_].data == nullptr; }
+bool SendQueue::file_is_next() const {
+  return head_ < pieces_.size() && pieces_[head_].data == nullptr;
+}
 
 SendQueue::FileRange SendQueue::file() const {
   const Piece& piece = pieces_[head_];
@@ -96,8 +103,18 @@ SendQueue::FileRange SendQueue::file() const {
 }
 
 void SendQueue::consume(std::uint64_t count) {
-  while (count > 0) {
-    LEAT_ASSERT(!empty(), "more was sent than was queued");
+  LEAT_ASSERT(count <= total_bytes(), "more was sent than was queued");
+  if (head_ < pieces_.size()) count = consume_pieces(count);
+  if (count == 0) return;
+  memory_bytes_ -= count;
+  block_begin_ += static_cast<std::uint32_t>(count);
+  if (block_begin_ < block_end_) return;
+  block_.reset();
+  block_begin_ = block_end_ = 0;
+}
+
+std::uint64_t SendQueue::consume_pieces(std::uint64_t count) {
+  while (count > 0 && head_ < pieces_.size()) {
     Piece& piece = pieces_[head_];
     const std::uint64_t part = std::min(count, piece.size);
     if (piece.data == nullptr) {
@@ -114,13 +131,16 @@ void SendQueue::consume(std::uint64_t count) {
       ++head_;
     }
   }
-  if (!empty()) return;
+  if (head_ < pieces_.size()) return count;
   pieces_.clear();
   head_ = 0;
   if (pieces_.capacity() > kKeptPieces) std::vector<Piece>().swap(pieces_);
+  return count;
 }
 
 void SendQueue::clear() {
+  block_.reset();
+  block_begin_ = block_end_ = 0;
   std::vector<Piece>().swap(pieces_);
   head_ = 0;
   memory_bytes_ = 0;

@@ -20,13 +20,14 @@ namespace leat::internal {
 /// A queue of pieces, each kept the way it was given: small ones are copied together into blocks
 /// of the loop's pool, large ones keep their owner, files stay files. Empty, it owns no block.
 ///
-///     head                                            tail
-///     +-------------+  +--------------+  +----------+  +-------------+
-///     | block       |  | string       |  | file     |  | block       |
-///     | sent|queued |  | sent|queued  |  | fd, range|  | queued|room |
-///     +-------------+  +--------------+  +----------+  +-------------+
+///     pieces_: head                                     block_: tail
+///     +-------------+  +--------------+  +----------+  +------------------+
+///     | block       |  | string       |  | file     |  | block            |
+///     | sent|queued |  | sent|queued  |  | fd, range|  | sent|queued|room |
+///     +-------------+  +--------------+  +----------+  +------------------+
 ///
-/// Belongs to the thread of the pool's loop.
+/// The block being filled stands apart: most queues are never more than that one, and so never
+/// touch the list of pieces. Belongs to the thread of the pool's loop.
 class SendQueue {
  public:
   /// Shorter strings are copied, which is cheaper than a piece of their own.
@@ -47,12 +48,17 @@ class SendQueue {
   void append_file(std::shared_ptr<const UniqueFd> file, std::uint64_t offset,
                    std::uint64_t length);
 
-  [[nodiscard]] bool empty() const { return head_ == pieces_.size(); }
+  [[nodiscard]] bool empty() const { return total_bytes() == 0; }
   /// Bytes in memory.
   [[nodiscard]] std::size_t memory_bytes() const { return memory_bytes_; }
   /// Bytes in memory and in files.
   [[nodiscard]] std::uint64_t total_bytes() const { return memory_bytes_ + file_bytes_; }
 
+  /// All that is queued if it lies in one block, otherwise nothing.
+  [[nodiscard]] std::string_view only_block() const {
+    if (!block_ || !pieces_.empty()) return {};
+    return {reinterpret_cast<const char*>(block_.data()) + block_begin_, block_end_ - block_begin_};
+  }
   /// Points `vectors` at the bytes at the head, up to the first file; returns how many it used.
   [[nodiscard]] std::size_t gather(std::span<iovec> vectors) const;
   /// Whether the head is a file; then it is `file()`.
@@ -70,21 +76,26 @@ class SendQueue {
     std::shared_ptr<const UniqueFd> file;
     std::uint64_t offset;
   };
-  using Source =
-      std::variant<PooledBuffer, std::string, std::shared_ptr<const void>, FileSource>;
+  using Source = std::variant<PooledBuffer, std::string, std::shared_ptr<const void>, FileSource>;
   struct Piece {
     Source source;
     const char* data;  // null for a file
     std::uint64_t size;
   };
 
-  void add(Piece piece);
-  /// Room behind the last piece if it is a block.
-  [[nodiscard]] std::span<char> room_in_last_block();
+  /// Makes place for one more piece, so that adding it cannot fail.
+  void make_place();
+  /// The block becomes a piece: something that is not copied comes behind it, or it is full.
+  void close_block();
+  /// Drops sent bytes from the pieces; returns how many belong to the block.
+  [[nodiscard]] std::uint64_t consume_pieces(std::uint64_t count);
 
   BufferPool& pool_;
-  std::vector<Piece> pieces_;
+  PooledBuffer block_;
+  std::uint32_t block_begin_ = 0;  // of what is queued in it
+  std::uint32_t block_end_ = 0;
   std::size_t head_ = 0;
+  std::vector<Piece> pieces_;
   std::size_t memory_bytes_ = 0;
   std::uint64_t file_bytes_ = 0;
 };
