@@ -74,6 +74,6 @@ int main(int argc, char** argv) {
   Chat chat(*loop);
   chat.server.listen(address).value();
   chat.server.start().value();
-  std::cout << "listening on " << chat.server.addresses().front().to_string() << std::endl;
+  std::cout << "listening on " << chat.server.addresses().front().to_string() << '\n' << std::flush;
   loop->loop().value();
 }

@@ -36,7 +36,8 @@ leat::Result<void> run(std::string_view where) {
       leat::SignalWatcher::create(**loop, {SIGINT, SIGTERM}, [&](int, const auto&) {
         if (std::exchange(stopping, true)) return (*loop)->quit();
         server.stop(5s, [&](const leat::StopReport& report) {
-          std::cout << report.drained << " finished, " << report.cut << " cut" << std::endl;
+          std::cout << report.drained << " finished, " << report.cut << " cut" << '\n'
+                    << std::flush;
           (*loop)->quit();
         });
       });
@@ -44,7 +45,7 @@ leat::Result<void> run(std::string_view where) {
 
   if (const auto listening = server.listen(*address); !listening) return listening;
   if (const auto started = server.start(); !started) return started;
-  std::cout << "listening on " << server.addresses().front().to_string() << std::endl;
+  std::cout << "listening on " << server.addresses().front().to_string() << '\n' << std::flush;
   return (*loop)->loop();
 }
 

@@ -35,7 +35,8 @@ void report(const leat::TcpServer& server) {
     idle += loop->closed[static_cast<std::size_t>(leat::CloseReason::kIdleTimeout)].load();
   }
   std::osyncstream(std::cout) << "accepted " << accepted << ", open " << open << ", ended as idle "
-                              << idle << std::endl;
+                              << idle << '\n'
+                              << std::flush;
 }
 
 leat::Result<void> run(const char* where, const char* limit) {
@@ -57,13 +58,14 @@ leat::Result<void> run(const char* where, const char* limit) {
   });
   server.on_close([](const auto& client, leat::CloseReason reason) {
     std::osyncstream(std::cout) << client->peer().to_string() << " ended: " << to_string(reason)
-                                << std::endl;
+                                << '\n'
+                                << std::flush;
   });
   (*loop)->run_every(*seconds, [&server] { report(server); });
 
   if (const auto listening = server.listen(*address); !listening) return listening;
   if (const auto started = server.start(); !started) return started;
-  std::cout << "listening on " << server.addresses().front().to_string() << std::endl;
+  std::cout << "listening on " << server.addresses().front().to_string() << '\n' << std::flush;
   return (*loop)->loop();
 }
 

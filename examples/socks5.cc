@@ -74,6 +74,6 @@ int main(int argc, char** argv) {
   });
   server.listen(address).value();
   server.start().value();
-  std::cout << "listening on " << server.addresses().front().to_string() << std::endl;
+  std::cout << "listening on " << server.addresses().front().to_string() << '\n' << std::flush;
   loop->loop().value();
 }
