@@ -1,0 +1,107 @@
+// leat serve: files over HTTP, TCP echo, TCP discard, on all cores.
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "leat/reactor/event_loop.h"
+#include "leat/reactor/event_loop_thread_pool.h"
+
+#include "apps/leat/cli_options.h"
+#include "apps/leat/command.h"
+#include "apps/leat/descriptor_limit.h"
+#include "apps/leat/service.h"
+#include "apps/leat/serving.h"
+
+namespace leat::app {
+
+namespace {
+
+int serve(ServeOptions& options) {
+  if (options.listen.empty()) options.listen.push_back(InetAddress::loopback(8080));
+  raise_descriptor_limit();
+  Result<std::unique_ptr<EventLoop>> base = EventLoop::create({.name = "base"});
+  if (!base) return fail("serve", base.error().message());
+  Serving serving(**base, options);
+  if (const Result<void> started = serving.start(); !started) {
+    return fail("serve", started.error().message());
+  }
+  return serving.run();
+}
+
+void add_listen(CLI::App& parser, ServeOptions& options) {
+  const auto add = [&options](const std::vector<std::string>& texts) {
+    options.listen.clear();
+    for (const std::string& text : texts) {
+      const Result<InetAddress> address = InetAddress::parse(text);
+      if (!address) throw CLI::ValidationError("--listen", address.error().context());
+      options.listen.push_back(*address);
+    }
+  };
+  parser
+      .add_option_function<std::vector<std::string>>(
+          "--listen", add,
+          "127.0.0.1:80, [::1]:80, *:80, unix:PATH, unix:@NAME;\n"
+          "port 0 takes a free one; may be repeated [127.0.0.1:8080]")
+      ->type_name("ADDRESS")
+      ->allow_extra_args(false);
+}
+
+void add_balance(CLI::App& parser, ServeOptions& options) {
+  const auto parse = [&options](const std::string& text) -> Result<void> {
+    const Result<Balance> balance = parse_balance(text);
+    if (!balance) return balance.error();
+    options.balance = *balance;
+    return {};
+  };
+  add_parsed(parser, "--balance", parse,
+             "How connections come to the loops: round_robin,\nkernel_hash, shared [kernel_hash]")
+      ->type_name("HOW");
+}
+
+constexpr std::string_view kFooter =
+    "The first lines on stdout name the addresses; nothing is printed for each connection.\n"
+    "SIGTERM and SIGINT let connections finish, a second one ends at once.";
+
+}  // namespace
+
+Command add_serve(CLI::App& app) {
+  CLI::App* parser = app.add_subcommand("serve", "Serve files over HTTP, TCP echo or discard");
+  parser->footer(std::string(kFooter));
+  const auto options = std::make_shared<ServeOptions>();
+  options->loops.count = EventLoopThreadPool::one_per_cpu();
+
+  CLI::Option* echo = parser->add_flag("--echo", options->echo, "Send everything back");
+  CLI::Option* discard = parser->add_flag("--discard", options->discard, "Throw everything away");
+  CLI::Option* directory =
+      parser->add_option("DIR", options->directory, "Directory to serve")->type_name("");
+  directory->excludes(echo)->excludes(discard);
+  echo->excludes(discard);
+  add_listen(*parser, *options);
+  add_threads(*parser, "--loops", options->loops,
+              "Event loops, each a thread: a number, or CPUs to pin one\n"
+              "to each, as 0-3 or 0,2 [one for each CPU, not pinned]");
+  add_balance(*parser, *options);
+  add_number<std::size_t>(*parser, "--max-connections", options->max_connections, 1, 10'000'000,
+                          "Most open connections; more wait in the accept queues\n"
+                          "[no bound but descriptors]");
+  add_seconds(*parser, "--idle-timeout", options->idle_timeout,
+              "Closes a connection without a byte, or without a request,\n"
+              "for so long; 0: never [files 75, others 0]");
+  add_number(*parser, "--backlog", options->backlog, 1, 1'000'000,
+             "Length of each accept queue [4096]");
+  add_seconds(*parser, "--drain-timeout", options->drain_timeout,
+              "How long connections may take to finish when stopping [10]");
+  parser->add_flag("--json", options->json, "Tell everything as JSON, an object a line");
+  return {parser, [options] {
+            if (options->directory.empty() && !options->echo && !options->discard) {
+              fail("serve", "name a directory, or --echo or --discard\nSee leat serve --help");
+              return int{kUsage};
+            }
+            return serve(*options);
+          }};
+}
+
+}  // namespace leat::app

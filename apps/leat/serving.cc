@@ -1,0 +1,122 @@
+#include "apps/leat/serving.h"
+
+#include <unistd.h>
+
+#include <csignal>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "apps/leat/command.h"
+#include "apps/leat/serve_counters.h"
+
+namespace leat::app {
+
+Result<void> Serving::start() {
+  // Before the threads, so that they inherit the blocked signals.
+  Result<std::unique_ptr<SignalWatcher>> signals = SignalWatcher::create(
+      base_, {SIGTERM, SIGINT}, [this](int signal, const auto&) { handle_signal(signal); });
+  if (!signals) return std::move(signals).error();
+  signals_ = *std::move(signals);
+
+  if (options_.directory.empty()) {
+    service_ = make_stream_service(base_, options_);
+  } else {
+    Result<std::unique_ptr<Service>> service = make_http_service(base_, options_);
+    if (!service) return std::move(service).error();
+    service_ = *std::move(service);
+  }
+  for (const InetAddress& address : options_.listen) {
+    if (Result<void> listening = service_->listen(address); !listening) return listening;
+  }
+  if (Result<void> started = service_->start(); !started) return started;
+  started_ = monotonic_now();
+  announce();
+  return {};
+}
+
+int Serving::run() {
+  if (const Result<void> ended = base_.loop(); !ended) {
+    return fail("serve", ended.error().message());
+  }
+  service_.reset();
+  return status_;
+}
+
+void Serving::handle_signal(int signal) {
+  const char* name = signal == SIGINT ? "SIGINT" : "SIGTERM";
+  if (std::exchange(stopping_, true)) {
+    log_.event("cut", {{"signal", name}}, fmt::format("{} again: ending at once", name));
+    status_ = 128 + signal;
+    base_.quit();
+    return;
+  }
+  const std::size_t open = service_->server().connection_count();
+  const double limit = to_seconds(options_.drain_timeout);
+  log_.event("stopping", {{"signal", name}, {"connections", open}, {"drain_timeout_s", limit}},
+             fmt::format("{}: {} connections may finish within {} s", name, open, limit));
+  service_->stop(options_.drain_timeout, [this](const StopReport& stop) {
+    report(stop);
+    base_.quit();
+  });
+}
+
+void Serving::announce() {
+  EventLog::Json addresses = EventLog::Json::array();
+  std::string text;
+  const std::string_view serving = options_.echo      ? std::string_view("echo")
+                                   : options_.discard ? std::string_view("discard")
+                                                      : std::string_view(options_.directory);
+  for (const InetAddress& address : service_->server().addresses()) {
+    addresses.push_back(address.to_string());
+    text += fmt::format("{}listening on {}", text.empty() ? "" : "\n", address.to_string());
+  }
+  const std::string cpus = options_.loops.cpus.to_list();
+  text +=
+      fmt::format("\nserving {} on {} loops{}, {}, as process {}", serving, options_.loops.count,
+                  cpus.empty() ? "" : " on CPUs " + cpus, to_string(options_.balance), ::getpid());
+  log_.event("listening",
+             {{"addresses", std::move(addresses)},
+              {"serving", serving},
+              {"loops", options_.loops.count},
+              {"cpus", cpus.empty() ? EventLog::Json() : EventLog::Json(cpus)},
+              {"balance", to_string(options_.balance)},
+              {"pid", ::getpid()},
+              {"version", LEAT_VERSION}},
+             text);
+}
+
+void Serving::report(const StopReport& stop) {
+  EventLog::Json counters = server_counters(service_->server());
+  counters.update(service_->counters());
+  const EventLog::Json cpu = cpu_times();
+  std::string closed;
+  for (const auto& [reason, count] : counters["closed"].items()) {
+    closed += fmt::format("{}{} {}", closed.empty() ? "" : ", ", reason, count.get<std::size_t>());
+  }
+  std::string loops;
+  for (const EventLog::Json& loop : counters["loops"]) {
+    loops += fmt::format(" {}", loop["accepted"].get<std::size_t>());
+  }
+  const std::string text = fmt::format(
+      "stopped: {} connections finished, {} cut with {} bytes unsent\n"
+      "served {} connections (by loop:{}), {} bytes in, {} bytes out\n"
+      "closed: {}\n"
+      "CPU: {:.2f} s user, {:.2f} s system",
+      stop.drained, stop.cut, stop.bytes_unsent, counters["accepted"].get<std::size_t>(), loops,
+      counters["bytes_received"].get<std::size_t>(), counters["bytes_sent"].get<std::size_t>(),
+      closed.empty() ? "none" : closed, cpu["user_s"].get<double>(), cpu["system_s"].get<double>());
+  log_.event("stopped",
+             {{"drained", stop.drained},
+              {"cut", stop.cut},
+              {"bytes_unsent", stop.bytes_unsent},
+              {"uptime_s", to_seconds(monotonic_now() - started_)},
+              {"cpu", cpu},
+              {"counters", std::move(counters)}},
+             text);
+}
+
+}  // namespace leat::app
