@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# package_test.sh cmake|pkg_config|deb BUILD VERSION: installs leat from BUILD into a temporary
-# folder and uses it from there as an outside project would.
+# package_test.sh cmake|pkg_config|deb BUILD VERSION COMMAND: installs leat from BUILD into a temporary
+# folder and uses it from there as an outside project would. COMMAND: 1 if the leat command was built.
 set -euo pipefail
-way=$1 build=$2 version=$3
+way=$1 build=$2 version=$3 command=$4
 here=$(dirname "$(readlink -f "$0")")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -34,7 +34,7 @@ use_cmake() {
   cmake --build "$work/out"
   # Without LD_LIBRARY_PATH: CMake writes the folder into the program.
   runs "$work/out/outside" ""
-  says_version "$work/usr/bin/leat"
+  ((!command)) || says_version "$work/usr/bin/leat"
 }
 
 use_pkg_config() {
@@ -59,12 +59,12 @@ use_deb() {
   [[ ! -e $work/root/usr/lib/libleat.so ]] || fail "the link for builders is in $deb"
   dpkg-deb -f "$deb" Depends | grep -q libc6 || fail "no dependencies found for $deb"
   dpkg-deb -x "$work/libleat-dev_$version"*.deb "$work/root"
-  dpkg-deb -x "$work/leat_$version"*.deb "$work/root"
   every_header "$work/root/usr/include" >"$work/headers.cc"
   "${CXX:-c++}" -std=c++20 -I"$work/root/usr/include" "$here/outside/main.cc" "$work/headers.cc" \
     -L"$work/root/usr/lib" -lleat -lfmt -o "$work/outside"
   runs "$work/outside" "$work/root/usr/lib"
-  says_version "$work/root/usr/bin/leat"
+  ((!command)) || { dpkg-deb -x "$work/leat_$version"*.deb "$work/root" &&
+    says_version "$work/root/usr/bin/leat"; }
 }
 
 "use_$way"
