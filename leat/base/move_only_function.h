@@ -40,17 +40,15 @@ class MoveOnlyFunction<R(Args...)> {
   MoveOnlyFunction() = default;
   MoveOnlyFunction(std::nullptr_t) {}
 
-  /// Owns a decayed copy of `f`. A null function or member pointer makes an empty one. Throws what
-  /// copying `f` throws, and std::bad_alloc where it goes to the heap; nothing leaks then.
+  /// Owns a decayed copy of `f`. A null pointer or an empty std::function makes an empty one.
+  /// Throws what copying `f` throws, and std::bad_alloc where it goes to the heap; nothing leaks
+  /// then.
   template <typename F>
     requires(!std::is_same_v<std::decay_t<F>, MoveOnlyFunction> &&
              std::is_invocable_r_v<R, std::decay_t<F>&, Args...>)
   MoveOnlyFunction(F&& f) {
     using Callable = std::decay_t<F>;
     if constexpr (internal::kCanBeEmpty<Callable>) {
-      if (f == nullptr) return;
-    }
-    if constexpr (std::is_pointer_v<Callable> || std::is_member_pointer_v<Callable>) {
       if (f == nullptr) return;
     }
     if constexpr (fits_inside<Callable>()) {
