@@ -3,9 +3,10 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <csignal>
+#include <cstddef>
 #include <iterator>
 #include <new>
-#include <csignal>
 #include <utility>
 
 #include "leat/base/assert.h"
@@ -253,14 +254,14 @@ bool EventLoop::cancel(TimerId timer) {
 
 void EventLoop::release_later(std::shared_ptr<void> object) {
   assert_in_loop_thread();
-  released_.push_back(std::move(object));
-  if (released_.size() < released_.capacity()) return;
-  // Room for the next object is made while this one is safe: to fail then would free it inside
-  // the callback that uses it.
   try {
-    released_.reserve(2 * released_.capacity());
+    released_.push_back(std::move(object));
+    // Room for the next one is made while this one is safe.
+    if (released_.size() == released_.capacity()) released_.reserve(2 * released_.capacity());
   } catch (const std::bad_alloc&) {
-    // The next call tries again.
+    // Twice no memory in a row: never freed is better than freed under the callback that uses it.
+    alignas(std::shared_ptr<void>) std::byte immortal[sizeof object];
+    ::new (static_cast<void*>(immortal)) std::shared_ptr<void>(std::move(object));
   }
 }
 

@@ -102,7 +102,8 @@ class EventLoop {
 
   // Lifetime, on the loop's thread.
 
-  /// Keeps `object` until step 7, so that callbacks on the stack may still use it.
+  /// Keeps `object` until step 7, so that callbacks on the stack may still use it. Never throws;
+  /// when memory has run out twice in a row, the object is never freed.
   void release_later(std::shared_ptr<void> object);
   /// Runs `action` once, in step 6 of this iteration (from step 6 on: of the next).
   void at_iteration_end(Task action);

@@ -37,7 +37,8 @@ TEST(TcpConnectionReceive, WhatIsNotConsumedComesAgainWithMore) {
   client.send("\n");
   EXPECT_EQ(client.read(6), "three\n");
   // A line far longer than one read, arriving behind the rest of another.
-  const std::string line = std::string(400000, 'x') + "\n";
+  std::string line(400000, 'x');
+  line += '\n';
   client.send("half");
   client.send(line);
   EXPECT_EQ(client.read(line.size() + 4), "half" + line);

@@ -5,10 +5,21 @@
 
 namespace {
 
-thread_local std::size_t g_left = 0;  // 0: none is going to fail
+thread_local std::size_t g_before = 0;    // allocations that succeed before the first failure
+thread_local std::size_t g_failures = 0;  // that are still to come
+
+bool must_fail() {
+  if (g_failures == 0) return false;
+  if (g_before > 0) {
+    --g_before;
+    return false;
+  }
+  --g_failures;
+  return true;
+}
 
 void* allocate(std::size_t size, std::size_t alignment) {
-  if (g_left != 0 && --g_left == 0) throw std::bad_alloc();
+  if (must_fail()) throw std::bad_alloc();
   void* memory =
       alignment <= alignof(std::max_align_t)
           ? std::malloc(size)
@@ -21,14 +32,15 @@ void* allocate(std::size_t size, std::size_t alignment) {
 
 namespace leat::test {
 
-FailingAllocation::FailingAllocation(std::size_t nth) {
-  g_left = nth;
+FailingAllocation::FailingAllocation(std::size_t nth, std::size_t count) {
+  g_before = nth - 1;
+  g_failures = count;
 }
 FailingAllocation::~FailingAllocation() {
-  g_left = 0;
+  g_failures = 0;
 }
 bool FailingAllocation::happened() {
-  return g_left == 0;
+  return g_failures == 0;
 }
 
 }  // namespace leat::test

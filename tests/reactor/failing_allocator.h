@@ -5,16 +5,16 @@
 
 namespace leat::test {
 
-/// While it lives, the `nth` allocation of this thread from now on (1: the next one) throws
-/// std::bad_alloc, once.
+/// While it lives, `count` allocations of this thread throw std::bad_alloc, from the `nth` from
+/// now on (1: the next one).
 class FailingAllocation {
  public:
-  explicit FailingAllocation(std::size_t nth);
+  explicit FailingAllocation(std::size_t nth, std::size_t count = 1);
   ~FailingAllocation();
   FailingAllocation(const FailingAllocation&) = delete;
   FailingAllocation& operator=(const FailingAllocation&) = delete;
 
-  /// Whether it has failed yet.
+  /// Whether all of them have failed.
   [[nodiscard]] static bool happened();
 };
 
