@@ -121,7 +121,8 @@ TEST(HttpStream, OneThatIsDroppedIsSeenToBeIncomplete) {
     HttpStream stream = responder.stream(head()).value();
     stream.write("hello");
     std::optional<HttpStream> other(std::move(stream));
-    other = std::move(other);  // nothing happens
+    std::optional<HttpStream>& same = other;
+    other = std::move(same);  // nothing happens
   });
   fixture.start();
   HttpClient client = fixture.client();
