@@ -38,9 +38,10 @@ Result<void> HttpResponder::respond(HttpResponse response) {
   return Error::from_errno(EPIPE, "the loop of the HTTP connection has ended");
 }
 
-Result<HttpStream> HttpResponder::stream(HttpResponse head, std::optional<std::uint64_t> length) {
+Result<HttpStream> HttpResponder::stream(const HttpResponse& head,
+                                         std::optional<std::uint64_t> length) {
   LEAT_ASSERT(session_ != nullptr, "a responder that has been used");
-  Result<void> begun = session_->begin_stream(exchange_, std::move(head), length);
+  Result<void> begun = session_->begin_stream(exchange_, head, length);
   if (!begun) {
     respond(HttpResponse::text("500 Internal Server Error\n", 500));
     return std::move(begun).error();

@@ -67,7 +67,7 @@ class HttpResponder {
 
   /// On the connection's loop. As respond(), but the content follows. `head` without body;
   /// `length` in bytes, if it is known.
-  [[nodiscard]] Result<HttpStream> stream(HttpResponse head,
+  [[nodiscard]] Result<HttpStream> stream(const HttpResponse& head,
                                           std::optional<std::uint64_t> length = std::nullopt);
 
   /// On the connection's loop: stops the pieces of an upload, and lets them come again. The client

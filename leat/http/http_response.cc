@@ -17,22 +17,23 @@ bool is_servers_own(std::string_view name) {
   return false;
 }
 
-HttpResponse of_type(std::string_view line, std::string body, int status) {
+}  // namespace
+
+HttpResponse HttpResponse::of_type(std::string_view line, std::string body, int status) {
   HttpResponse response(status);
-  response.header("Content-Type", line).body(std::move(body));
+  response.header_.append(line);
+  response.body_ = std::move(body);
   return response;
 }
 
-}  // namespace
-
 HttpResponse HttpResponse::text(std::string body, int status) {
-  return of_type("text/plain; charset=utf-8", std::move(body), status);
+  return of_type("Content-Type: text/plain; charset=utf-8\r\n", std::move(body), status);
 }
 HttpResponse HttpResponse::html(std::string body, int status) {
-  return of_type("text/html; charset=utf-8", std::move(body), status);
+  return of_type("Content-Type: text/html; charset=utf-8\r\n", std::move(body), status);
 }
 HttpResponse HttpResponse::json(std::string body, int status) {
-  return of_type("application/json", std::move(body), status);
+  return of_type("Content-Type: application/json\r\n", std::move(body), status);
 }
 HttpResponse HttpResponse::redirect(std::string_view location, int status) {
   HttpResponse response(status);

@@ -86,6 +86,9 @@ class HttpResponse {
   [[nodiscard]] std::uint64_t length() const;
 
  private:
+  /// `line` is a whole field with its end.
+  static HttpResponse of_type(std::string_view line, std::string body, int status);
+
   static constexpr std::uint64_t kOwnLength = ~std::uint64_t{0};
 
   int status_;

@@ -4,6 +4,7 @@
 #include <any>
 #include <utility>
 
+#include "leat/base/assert.h"
 #include "leat/http/internal/http_core.h"
 #include "leat/http/internal/http_session.h"
 #include "leat/net/tcp_connection.h"
@@ -82,10 +83,12 @@ void HttpServer::handle(HttpHandler handler) {
 }
 
 void HttpServer::handle(std::string path, HttpHandler handler) {
+  LEAT_ASSERT(!tcp_->is_started(), "a handler set while the server runs");
   core_->add_route({std::move(path), std::move(handler), {}});
 }
 
 void HttpServer::handle_upload(std::string path, UploadHandler handler) {
+  LEAT_ASSERT(!tcp_->is_started(), "a handler set while the server runs");
   core_->add_route({std::move(path), {}, std::move(handler)});
 }
 

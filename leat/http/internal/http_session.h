@@ -28,8 +28,9 @@ namespace leat::http::internal {
 ///     Output   kNone --> kOwed --> kStream --> kDone
 ///                             \-------------/
 ///
-/// On the connection's loop, but for what says otherwise. Held by the connection's context, and by
-/// responders, who may outlive the connection.
+/// On the connection's loop, but for what says otherwise. Held by the connection's context, which
+/// lives until the end of the loop's iteration in which the connection closed, so that no method
+/// has to keep its session; and by responders, who may outlive the connection.
 class HttpSession : public std::enable_shared_from_this<HttpSession> {
  public:
   HttpSession(TcpConnection& connection, std::shared_ptr<HttpCore> core);
@@ -49,8 +50,8 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
 
   // From responders, with the number of the exchange they belong to.
 
-  Result<void> respond(std::uint64_t exchange, HttpResponse response);
-  Result<void> begin_stream(std::uint64_t exchange, HttpResponse head,
+  Result<void> respond(std::uint64_t exchange, HttpResponse&& response);
+  Result<void> begin_stream(std::uint64_t exchange, const HttpResponse& head,
                             std::optional<std::uint64_t> length);
   Result<void> write_stream(std::uint64_t exchange, std::string_view bytes);
   Result<void> end_stream(std::uint64_t exchange);
@@ -100,7 +101,7 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
 
   [[nodiscard]] Result<void> check_owed(std::uint64_t exchange) const;
   [[nodiscard]] Result<void> check_stream(std::uint64_t exchange) const;
-  void write_response(HttpResponse response);
+  void write_response(HttpResponse&& response);
   void write_head(const HttpResponse& response, std::optional<std::uint64_t> length, bool chunked);
   void write_body(HttpResponse::Body body);
   void write_piece(std::string_view bytes);

@@ -31,7 +31,6 @@ HttpSession::~HttpSession() = default;
 void HttpSession::drained(bool all) {
   if (all) unsent_responses_ = 0;
   if (exchange_ && exchange_->on_drained && !stream_is_full()) {
-    const std::shared_ptr<HttpSession> self = shared_from_this();
     const Pass pass(*this);
     std::exchange(exchange_->on_drained, nullptr)();
   }
@@ -50,7 +49,6 @@ void HttpSession::stopping() {
 }
 
 void HttpSession::closed() {
-  const std::shared_ptr<HttpSession> self = shared_from_this();
   if (timer_.is_valid()) connection_->loop().cancel(std::exchange(timer_, {}));
   connection_ = nullptr;
   output_ = Output::kDone;
@@ -64,7 +62,6 @@ void HttpSession::closed() {
 
 void HttpSession::process() {
   if (processing_ || connection_ == nullptr) return;
-  const std::shared_ptr<HttpSession> self = shared_from_this();
   struct Processing {
     explicit Processing(bool& flag_in) : flag(flag_in) { flag = true; }
     ~Processing() { flag = false; }

@@ -50,7 +50,6 @@ void HttpSession::limit_timer_fired() {
   timer_ = {};
   if (limit_ == Limit::kNone) return;
   if (connection_->loop().now() < limit_due_) return arm(limit_due_);
-  const std::shared_ptr<HttpSession> self = shared_from_this();
   limit_passed();
 }
 

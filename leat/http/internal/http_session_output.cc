@@ -45,12 +45,12 @@ Result<void> HttpSession::check_stream(std::uint64_t exchange) const {
   return open ? Result<void>() : gone();
 }
 
-Result<void> HttpSession::respond(std::uint64_t exchange, HttpResponse response) {
+Result<void> HttpSession::respond(std::uint64_t exchange, HttpResponse&& response) {
   if (Result<void> owed = check_owed(exchange); !owed) return owed;
   const bool valid = response.is_valid();
   const Pass pass(*this);
-  write_response(valid ? std::move(response)
-                       : HttpResponse::text("500 Internal Server Error\n", 500));
+  if (!valid) response = HttpResponse::text("500 Internal Server Error\n", 500);
+  write_response(std::move(response));
   output_done();
   if (valid) return {};
   return Error::invalid_argument("an HTTP response with a forbidden header field");
@@ -63,7 +63,7 @@ void HttpSession::output_done() {
   if (!processing_) queue_process();
 }
 
-void HttpSession::write_response(HttpResponse response) {
+void HttpSession::write_response(HttpResponse&& response) {
   const bool has_content = !status_forbids_content(response.status());
   // Anything left of the request's body has nobody to read it.
   if (input_ != Input::kDone) keep_alive_ = false;
@@ -139,7 +139,7 @@ void HttpSession::flush_gathered() {
 
 // Streams.
 
-Result<void> HttpSession::begin_stream(std::uint64_t exchange, HttpResponse head,
+Result<void> HttpSession::begin_stream(std::uint64_t exchange, const HttpResponse& head,
                                        std::optional<std::uint64_t> length) {
   if (Result<void> owed = check_owed(exchange); !owed) return owed;
   if (!head.is_valid() || head.length() != 0 || status_forbids_content(head.status())) {

@@ -1,13 +1,13 @@
 #include "leat/http/internal/loop_state.h"
 
+#include <chrono>
 #include <utility>
 
 namespace leat::http::internal {
 
 std::string_view LoopState::ok_and_date(Timestamp now) {
-  const std::time_t second = now.to_time_t();
-  if (second != second_) {
-    second_ = second;
+  if (now < second_ || now >= second_ + std::chrono::seconds(1)) {
+    second_ = Timestamp::from_time_t(now.to_time_t());
     ok_and_date_ = std::string(kOk) + "Date: " + now.to_http_date() + "\r\n";
   }
   return ok_and_date_;
@@ -30,7 +30,6 @@ std::unique_ptr<Exchange> LoopState::take_exchange() {
   if (exchanges_.empty()) return std::make_unique<Exchange>(limits_);
   std::unique_ptr<Exchange> exchange = std::move(exchanges_.back());
   exchanges_.pop_back();
-  exchange->parser.restart();
   return exchange;
 }
 

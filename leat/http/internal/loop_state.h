@@ -27,7 +27,7 @@ class LoopState {
   [[nodiscard]] std::string take_buffer();
   void give_back(std::string buffer);
 
-  /// A restarted exchange, and the way back of it.
+  /// An exchange that is ready for a request, and the way back of it.
   [[nodiscard]] std::unique_ptr<Exchange> take_exchange();
   void give_back(std::unique_ptr<Exchange> exchange);
 
@@ -40,7 +40,7 @@ class LoopState {
   static constexpr std::size_t kLargestKept = 256 * 1024;
 
   const HttpOptions& limits_;
-  std::time_t second_ = -1;
+  Timestamp second_ = Timestamp::from_time_t(0);
   std::string ok_and_date_;
   std::vector<std::string> buffers_;
   std::vector<std::unique_ptr<Exchange>> exchanges_;
