@@ -96,7 +96,7 @@ void add_schedule(Json& json, const LoadOptions& options, const LoadStats& all) 
   const bool open_loop = options.rate.has_value();
   json["backlog_max"] = open_loop ? Json(all.backlog_max) : Json();
   json["unsent"] = open_loop ? Json(all.unsent) : Json();
-  json["kept_up"] = open_loop ? Json(all.unsent == 0) : Json();
+  json["kept_up"] = open_loop ? Json(all.kept_up()) : Json();
   json["lag_us"] = open_loop ? summary(all.lag) : Json();
 }
 

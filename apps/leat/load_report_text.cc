@@ -64,9 +64,8 @@ std::string schedule(const LoadStats& all) {
                                         grouped(all.backlog_max)));
   }
   if (all.unsent != 0) {
-    text += line("unsent", fmt::format("{} requests were due and never sent: the target cannot "
-                                       "keep up",
-                                       grouped(all.unsent)));
+    text += line("unsent", fmt::format("{} requests were due and never sent{}", grouped(all.unsent),
+                                       all.kept_up() ? "" : ": the target cannot keep up"));
   }
   return text;
 }

@@ -11,6 +11,10 @@ std::uint64_t LoadStats::errors_total() const {
   return std::accumulate(errors.begin(), errors.end(), std::uint64_t{0});
 }
 
+bool LoadStats::kept_up() const {
+  return unsent <= (requests + errors_total() + unsent) / 100;
+}
+
 void LoadStats::count(LoadError error, std::string_view detail) {
   const auto kind = static_cast<std::size_t>(error);
   ++errors[kind];
