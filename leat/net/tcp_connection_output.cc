@@ -102,14 +102,20 @@ Result<void> TcpConnection::post(std::size_t bytes, PostedSend send) {
     loop_handle_.queue([self = shared_from_this()] { self->end_soon(CloseReason::kBufferLimit); });
     return Error::from_errno(ENOBUFS, "send passes the connection's max_buffered");
   }
-  const bool queued = loop_handle_.queue(
-      [self = shared_from_this(), bytes, send = std::move(send)]() mutable {
-        self->posted_bytes_.fetch_sub(bytes);
-        // The sender was told that it had gone through; so what is lost after all is counted.
-        if (!send(*self) && self->state() != State::kClosed) {
-          self->counters_.bytes_unsent.add(bytes);
-        }
-      });
+  bool queued = false;
+  try {
+    queued = loop_handle_.queue(
+        [self = shared_from_this(), bytes, send = std::move(send)]() mutable {
+          self->posted_bytes_.fetch_sub(bytes);
+          // The sender was told that it had gone through; so what is lost after all is counted.
+          if (!send(*self) && self->state() != State::kClosed) {
+            self->counters_.bytes_unsent.add(bytes);
+          }
+        });
+  } catch (...) {
+    posted_bytes_.fetch_sub(bytes);
+    throw;
+  }
   if (queued) return {};
   posted_bytes_.fetch_sub(bytes);
   return not_open();

@@ -133,6 +133,27 @@ TEST_F(SendQueueTest, HoldsAnOwnerUntilItsBytesAreSent) {
   EXPECT_EQ(blocks(), 0u);
 }
 
+TEST_F(SendQueueTest, ADeleterMayAppendAndEvenSend) {
+  int deleted = 0;
+  const std::shared_ptr<const void> other = std::make_shared<int>(0);
+  std::shared_ptr<const void> replying(&deleted, [&](const void*) {
+    ++deleted;
+    // What was sent together with this owner's bytes is not at the head any more.
+    EXPECT_EQ(head(), "deftail");
+    // More pieces than the list has room for.
+    for (int i = 0; i < 12; ++i) queue.append(other, "x");
+    queue.consume(1);
+  });
+  queue.append(std::move(replying), "ab");
+  queue.append(other, "cdef");
+  queue.append("tail"sv);
+  queue.consume(3);
+  EXPECT_EQ(deleted, 1);
+  EXPECT_EQ(queue.total_bytes(), 18u);
+  EXPECT_EQ(send_all(), "eftailxxxxxxxxxxxx");
+  EXPECT_EQ(other.use_count(), 1);
+}
+
 TEST_F(SendQueueTest, StopsGatheringAtAFile) {
   const auto file = file_with("0123456789");
   queue.append("head "sv);

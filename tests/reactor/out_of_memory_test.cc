@@ -120,8 +120,8 @@ TEST(OutOfMemory, NothingAcceptedIsLost) {
 }
 
 TEST(OutOfMemory, WhatIsToBeReleasedLaterIsNeverReleasedEarly) {
-  // Whatever is never freed belongs to this one, which the leak checker can reach.
-  static std::vector<std::shared_ptr<int>> owners;
+  // Whatever is never freed belongs to these, which the leak checker can reach to the very end.
+  static auto& owners = *new std::vector<std::shared_ptr<int>>;
   const std::shared_ptr<int> owner = owners.emplace_back(std::make_shared<int>(0));
   constexpr long kHolders = 2;
   std::vector<std::shared_ptr<int>> objects(100);

@@ -61,9 +61,10 @@ void SendQueue::append_file(std::shared_ptr<const UniqueFd> file, std::uint64_t 
 
 void SendQueue::make_place() {
   // A queue that never runs empty must not grow by what it has sent.
-  if (head_ > kKeptPieces && head_ * 2 > pieces_.size()) {
-    pieces_.erase(pieces_.begin(), pieces_.begin() + static_cast<std::ptrdiff_t>(head_));
-    head_ = 0;
+  if (released_ > kKeptPieces && released_ * 2 > pieces_.size()) {
+    pieces_.erase(pieces_.begin(), pieces_.begin() + static_cast<std::ptrdiff_t>(released_));
+    head_ -= released_;
+    released_ = 0;
   }
   if (pieces_.size() < pieces_.capacity()) return;
   pieces_.reserve(std::max(kKeptPieces, 2 * pieces_.size()));
@@ -104,13 +105,16 @@ SendQueue::FileRange SendQueue::file() const {
 
 void SendQueue::consume(std::uint64_t count) {
   LEAT_ASSERT(count <= total_bytes(), "more was sent than was queued");
-  if (head_ < pieces_.size()) count = consume_pieces(count);
-  if (count == 0) return;
-  memory_bytes_ -= count;
-  block_begin_ += static_cast<std::uint32_t>(count);
-  if (block_begin_ < block_end_) return;
-  block_.reset();
-  block_begin_ = block_end_ = 0;
+  count = consume_pieces(count);
+  if (count > 0) {
+    memory_bytes_ -= count;
+    block_begin_ += static_cast<std::uint32_t>(count);
+    if (block_begin_ == block_end_) {
+      block_.reset();
+      block_begin_ = block_end_ = 0;
+    }
+  }
+  if (released_ < head_) release_sent();
 }
 
 std::uint64_t SendQueue::consume_pieces(std::uint64_t count) {
@@ -126,23 +130,26 @@ std::uint64_t SendQueue::consume_pieces(std::uint64_t count) {
     }
     piece.size -= part;
     count -= part;
-    if (piece.size == 0) {
-      piece.source = Source();
-      ++head_;
-    }
+    if (piece.size == 0) ++head_;
   }
-  if (head_ < pieces_.size()) return count;
-  pieces_.clear();
-  head_ = 0;
-  if (pieces_.capacity() > kKeptPieces) std::vector<Piece>().swap(pieces_);
   return count;
 }
 
+void SendQueue::release_sent() {
+  while (released_ < head_) {
+    const Source gone = std::move(pieces_[released_++].source);
+  }
+  if (head_ < pieces_.size()) return;
+  pieces_.clear();
+  head_ = released_ = 0;
+  if (pieces_.capacity() > kKeptPieces) std::vector<Piece>().swap(pieces_);
+}
+
 void SendQueue::clear() {
+  const std::vector<Piece> gone = std::exchange(pieces_, {});
+  head_ = released_ = 0;
   block_.reset();
   block_begin_ = block_end_ = 0;
-  std::vector<Piece>().swap(pieces_);
-  head_ = 0;
   memory_bytes_ = 0;
   file_bytes_ = 0;
 }

@@ -67,7 +67,8 @@ class SendQueue {
   /// Whether a file waits anywhere in the queue.
   [[nodiscard]] bool has_file() const { return file_bytes_ > 0; }
 
-  /// Drops what was sent from the head: at most what gather() or file() gave.
+  /// Drops what was sent from the head: at most what gather() or file() gave. An owner whose bytes
+  /// are all sent is let go last, so that its deleter, which is the user's, may append.
   void consume(std::uint64_t count);
   void clear();
 
@@ -89,12 +90,15 @@ class SendQueue {
   void close_block();
   /// Drops sent bytes from the pieces; returns how many belong to the block.
   [[nodiscard]] std::uint64_t consume_pieces(std::uint64_t count);
+  /// Lets go of the owners of what was sent.
+  void release_sent();
 
   BufferPool& pool_;
   PooledBuffer block_;
   std::uint32_t block_begin_ = 0;  // of what is queued in it
   std::uint32_t block_end_ = 0;
-  std::size_t head_ = 0;
+  std::size_t head_ = 0;      // of the pieces, the first not wholly sent
+  std::size_t released_ = 0;  // the pieces before it own nothing any more; at most head_
   std::vector<Piece> pieces_;
   std::size_t memory_bytes_ = 0;
   std::uint64_t file_bytes_ = 0;

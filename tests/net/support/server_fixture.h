@@ -74,7 +74,10 @@ class ServerFixture {
     return sum;
   }
   [[nodiscard]] bool wait_closed(CloseReason reason, std::uint64_t count = 1) const {
-    return wait_until([&] { return closed(reason) >= count; });
+    const bool closed_so_often = wait_until([&] { return closed(reason) >= count; });
+    // Counters order nothing: only this makes what the callbacks wrote visible here.
+    run_on(*base_, [] {});
+    return closed_so_often;
   }
 
  private:
