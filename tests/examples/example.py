@@ -5,6 +5,7 @@ import pathlib
 import signal
 import socket
 import subprocess
+import time
 import unittest
 
 DEADLINE = 30  # seconds; for a machine that is busy, never a measure of anything
@@ -45,13 +46,18 @@ class ExampleTest(unittest.TestCase):
 
     def line_with(self, text):
         """The next line of the program that contains `text`."""
-        while True:
+        lines = []
+        end = time.monotonic() + DEADLINE
+        while time.monotonic() < end:
             line = self.process.stdout.readline()
-            if not line:
-                self.process.kill()
-                self.fail(f"no line with {text!r}; stderr: {self.process.stderr.read()}")
             if text in line:
                 return line.strip()
+            if not line:
+                break
+            lines.append(line)
+        self.process.kill()
+        return self.fail(f"no line with {text!r} among {lines}; stderr: "
+                         f"{self.process.stderr.read()}")
 
     def connect(self):
         client = socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE)

@@ -22,11 +22,13 @@ class IdleReaperTest(ExampleTest):
         busy, silent, over = self.connect(), self.connect(), threading.Event()
         thread = threading.Thread(target=self.keep_busy, args=(busy, over))
         thread.start()
-        ended = self.line_with(" ended: ")
-        over.set()
-        thread.join()
-        self.assertEqual(ended, self.port_of(silent) + "ended: idle_timeout")
-        self.line_with("ended as idle 1")
+        try:
+            self.assertEqual(self.line_with(" ended: "),
+                             self.port_of(silent) + "ended: idle_timeout")
+            self.line_with("ended as idle 1")
+        finally:
+            over.set()
+            thread.join()
         with self.assertRaises(ConnectionResetError):
             silent.recv(1)
 
