@@ -157,7 +157,6 @@ TEST(BufferPool, AnyThreadReadsTheCounters) {
 
 #if defined(LEAT_ASSERTIONS) && LEAT_ASSERTIONS
 TEST(BufferPoolDeathTest, AnotherThreadIsABrokenPrecondition) {
-  GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_DEATH(
       {
         BufferPool pool(64, 1'024);

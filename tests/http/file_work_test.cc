@@ -1,8 +1,10 @@
 // The parts of file serving that need no server: loading, what the pool refuses.
 #include <fcntl.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -26,9 +28,17 @@ OpenedFile open(const TemporaryTree& tree, const std::string& name) {
 }
 
 /// Drops the file from the page cache.
-void make_cold(const OpenedFile& file) {
-  ASSERT_EQ(::fsync(file.fd->get()), 0);
-  ASSERT_EQ(::posix_fadvise(file.fd->get(), 0, 0, POSIX_FADV_DONTNEED), 0);
+/// False if the file stays in memory.
+bool make_cold(const OpenedFile& file) {
+  EXPECT_EQ(::fsync(file.fd->get()), 0);
+  // Advice only: pages that another CPU has just had in hand are left.
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(::posix_fadvise(file.fd->get(), 0, 0, POSIX_FADV_DONTNEED), 0);
+    std::vector<FilePart> first = {{"", file.fd, 0, 10}};
+    if (!load_parts(first, 100, Waiting::kNever)) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return false;
 }
 
 TEST(FileLoad, SmallRangesBecomeText) {
@@ -72,12 +82,10 @@ TEST(FileLoad, ColdFilesAreNotWaitedFor) {
   TemporaryTree tree;
   tree.write("a", std::string(3'000'000, 'x'));
   const OpenedFile file = open(tree, "a");
-  make_cold(file);
+  if (!make_cold(file)) GTEST_SKIP() << "this file system keeps its files in memory";
   std::vector<FilePart> large = {{"", file.fd, 0, 3'000'000}};
   std::vector<FilePart> small = {{"", file.fd, 0, 10}};
-  if (load_parts(small, 100, Waiting::kNever)) {
-    GTEST_SKIP() << "this file system keeps its files in memory";
-  }
+  EXPECT_FALSE(load_parts(small, 100, Waiting::kNever));
   EXPECT_EQ(small[0].length, 10u) << "untouched";
   EXPECT_FALSE(load_parts(large, 100, Waiting::kNever));
   EXPECT_TRUE(load_parts(large, 100, Waiting::kAllowed));

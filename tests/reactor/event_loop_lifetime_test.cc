@@ -121,7 +121,6 @@ TEST(EventLoopEnd, NamesAndQueries) {
 
 TEST(EventLoopDeathTest, AForeignThreadIsABrokenPrecondition) {
 #if defined(LEAT_ASSERTIONS) && LEAT_ASSERTIONS
-  testing::GTEST_FLAG(death_test_style) = "threadsafe";
   EXPECT_DEATH(
       {
         auto loop = EventLoop::create().value();

@@ -155,7 +155,6 @@ TEST(EventLoopThread, OnExceptionTakesWhatLeavesTheLoopAndItGoesOn) {
 }
 
 TEST(EventLoopThreadDeathTest, WithoutAHandlerAnExceptionEndsTheProcess) {
-  testing::GTEST_FLAG(death_test_style) = "threadsafe";
   EXPECT_DEATH(
       {
         EventLoopThread thread;

@@ -8,7 +8,7 @@ namespace leat::http::internal {
 std::string_view LoopState::ok_and_date(Timestamp now) {
   if (now < second_ || now >= second_ + std::chrono::seconds(1)) {
     second_ = Timestamp::from_time_t(now.to_time_t());
-    ok_and_date_ = std::string(kOk) + "Date: " + now.to_http_date() + "\r\n";
+    ok_and_date_.assign(kOk).append("Date: ").append(now.to_http_date()).append("\r\n");
   }
   return ok_and_date_;
 }

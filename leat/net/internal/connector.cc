@@ -53,7 +53,9 @@ Result<void> Connector::prepare() {
   const InetAddress& local = *options_.bind_to;
   if (local.is_ip() && local.port() == 0) {
     // Without a port of its own yet, so that it may share one with connections to other peers.
-    applied = set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1, "IP_BIND_ADDRESS_NO_PORT");
+    // Where the option is unknown (emulators, Linux before 4.2) there are fewer ports, no more.
+    const int on = 1;
+    ::setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
   } else if (local.is_ip()) {
     applied = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR");
   }
