@@ -7,11 +7,11 @@
 namespace leat {
 
 enum class CloseReason {
-  kNone,               ///< It has not.
-  kPeerClosed,         ///< The peer finished, and so did we.
-  kLocalClose,         ///< close() or shutdown() here, then the peer finished.
-  kAborted,            ///< abort() here.
-  kReset,              ///< The peer or the network reset it (ECONNRESET, EPIPE).
+  kNone,        ///< It has not.
+  kPeerClosed,  ///< The peer finished, and so did we.
+  kLocalClose,  ///< close() or shutdown() here, then the peer finished.
+  kAborted,     ///< abort() here.
+  kReset,       ///< The peer or the network reset it (ECONNRESET, EPIPE).
   kIdleTimeout,
   kReadTimeout,
   kWriteTimeout,

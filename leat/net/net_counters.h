@@ -11,21 +11,21 @@ namespace leat {
 
 /// Written by the loop, readable from any thread while it runs. One set a server and loop.
 struct NetCounters {
-  Counter accepted;             ///< Connections taken over by this loop.
-  Counter open;                 ///< Connections open now.
-  Counter accept_wake_ups;      ///< Times a listener was found ready.
-  Counter accept_empty;         ///< Of these, times there was nothing left to accept.
-  Counter accept_paused;        ///< Times accepting stopped for want of descriptors or memory.
-  Counter accept_failed;        ///< Connections lost before they could be accepted.
-  Counter reads;                ///< System calls that read.
-  Counter writes;               ///< System calls that wrote.
+  Counter accepted;         ///< Connections taken over by this loop.
+  Counter open;             ///< Connections open now.
+  Counter accept_wake_ups;  ///< Times a listener was found ready.
+  Counter accept_empty;     ///< Of these, times there was nothing left to accept.
+  Counter accept_paused;    ///< Times accepting stopped for want of descriptors or memory.
+  Counter accept_failed;    ///< Connections lost before they could be accepted.
+  Counter reads;            ///< System calls that read.
+  Counter writes;           ///< System calls that wrote.
   Counter bytes_received;
   Counter bytes_sent;
-  Counter bytes_discarded;      ///< Received after close(), so nobody wanted them.
-  Counter bytes_unsent;         ///< Accepted by send() and lost when a connection was cut.
-  Counter write_blocked;        ///< Times the kernel could take no more.
-  Counter high_water;           ///< Times output passed the high-water mark.
-  Counter receive_full;         ///< Times unread input reached its limit.
+  Counter bytes_discarded;  ///< Received after close(), so nobody wanted them.
+  Counter bytes_unsent;     ///< Accepted by send() and lost when a connection was cut.
+  Counter write_blocked;    ///< Times the kernel could take no more.
+  Counter high_water;       ///< Times output passed the high-water mark.
+  Counter receive_full;     ///< Times unread input reached its limit.
   std::array<Counter, kCloseReasonCount> closed;  ///< By CloseReason.
 };
 

@@ -70,9 +70,15 @@ void TcpConnection::in_loop(void (TcpConnection::*action)()) {
   }
 }
 
-void TcpConnection::shutdown() { in_loop(&TcpConnection::shutdown_in_loop); }
-void TcpConnection::close() { in_loop(&TcpConnection::close_in_loop); }
-void TcpConnection::abort() { in_loop(&TcpConnection::abort_in_loop); }
+void TcpConnection::shutdown() {
+  in_loop(&TcpConnection::shutdown_in_loop);
+}
+void TcpConnection::close() {
+  in_loop(&TcpConnection::close_in_loop);
+}
+void TcpConnection::abort() {
+  in_loop(&TcpConnection::abort_in_loop);
+}
 
 void TcpConnection::shutdown_in_loop() {
   if (state() != State::kOpen || finish_ != Finish::kNo) return;
@@ -217,9 +223,13 @@ void TcpConnection::check_limits() {
 
 // Queries.
 
-Result<InetAddress> TcpConnection::local() const { return InetAddress::local_of(socket_.get()); }
+Result<InetAddress> TcpConnection::local() const {
+  return InetAddress::local_of(socket_.get());
+}
 
-std::size_t TcpConnection::queued_bytes() const { return send_queue_->memory_bytes(); }
+std::size_t TcpConnection::queued_bytes() const {
+  return send_queue_->memory_bytes();
+}
 
 Result<void> TcpConnection::set_no_delay(bool on) {
   return internal::set_option(socket_.get(), IPPROTO_TCP, TCP_NODELAY, on ? 1 : 0, "TCP_NODELAY");

@@ -127,13 +127,13 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
 
   // Queries. Any thread for those marked so.
 
-  [[nodiscard]] std::uint64_t id() const { return id_; }              ///< Any. Unique per owner.
+  [[nodiscard]] std::uint64_t id() const { return id_; }  ///< Any. Unique per owner.
   [[nodiscard]] State state() const { return state_.load(std::memory_order_relaxed); }  ///< Any.
   [[nodiscard]] bool is_open() const { return state() == State::kOpen; }                ///< Any.
-  [[nodiscard]] const InetAddress& peer() const { return peer_; }     ///< Any.
+  [[nodiscard]] const InetAddress& peer() const { return peer_; }                       ///< Any.
   [[nodiscard]] Result<InetAddress> local() const;
   [[nodiscard]] EventLoop& loop() const { return loop_; }  ///< Any, while the loop lives.
-  [[nodiscard]] const LoopHandle& loop_handle() const { return loop_handle_; }  ///< Any.
+  [[nodiscard]] const LoopHandle& loop_handle() const { return loop_handle_; }           ///< Any.
   [[nodiscard]] std::uint64_t bytes_received() const { return bytes_received_.load(); }  ///< Any.
   [[nodiscard]] std::uint64_t bytes_sent() const { return bytes_sent_.load(); }          ///< Any.
   /// Output in memory that the kernel has not taken.
@@ -225,11 +225,11 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   std::atomic<State> state_{State::kOpen};
   CloseReason close_reason_ = CloseReason::kNone;
   Finish finish_ = Finish::kNo;
-  std::uint8_t pauses_ = 0;          // PauseReason bits
+  std::uint8_t pauses_ = 0;  // PauseReason bits
   bool established_ = false;
   bool ending_soon_ = false;
   bool peer_finished_ = false;
-  bool in_own_callback_ = false;     // on_connection or on_message: flush() follows by itself
+  bool in_own_callback_ = false;  // on_connection or on_message: flush() follows by itself
   bool flush_scheduled_ = false;
   bool delivery_scheduled_ = false;
   bool wrote_since_complete_ = false;

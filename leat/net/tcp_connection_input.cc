@@ -57,8 +57,8 @@ void TcpConnection::receive_behind_rest(Timestamp time) {
   own = own.first(std::min(own.size(), room));
   const std::span<char> scratch = loop_.scratch();
   const std::size_t more = std::min(scratch.size(), room - own.size());
-  const std::array<iovec, 2> vectors{
-      {{.iov_base = own.data(), .iov_len = own.size()}, {.iov_base = scratch.data(), .iov_len = more}}};
+  const std::array<iovec, 2> vectors{{{.iov_base = own.data(), .iov_len = own.size()},
+                                      {.iov_base = scratch.data(), .iov_len = more}}};
   const ssize_t count = ::readv(socket_.get(), vectors.data(), static_cast<int>(vectors.size()));
   if (!received(count)) return;
   const auto total = static_cast<std::size_t>(count);

@@ -26,7 +26,9 @@ constexpr std::size_t kVectors = 64;
 // Written to one connection before the others on the loop have their turn.
 constexpr std::size_t kWriteBudget = 1024 * 1024;
 
-Error not_open() { return Error::from_errno(EPIPE, "send on a connection that is closing"); }
+Error not_open() {
+  return Error::from_errno(EPIPE, "send on a connection that is closing");
+}
 
 }  // namespace
 
@@ -104,8 +106,8 @@ Result<void> TcpConnection::post(std::size_t bytes, PostedSend send) {
   }
   bool queued = false;
   try {
-    queued = loop_handle_.queue(
-        [self = shared_from_this(), bytes, send = std::move(send)]() mutable {
+    queued =
+        loop_handle_.queue([self = shared_from_this(), bytes, send = std::move(send)]() mutable {
           self->posted_bytes_.fetch_sub(bytes);
           // The sender was told that it had gone through; so what is lost after all is counted.
           if (!send(*self) && self->state() != State::kClosed) {

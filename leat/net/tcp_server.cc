@@ -40,7 +40,9 @@ TcpServer::TcpServer(EventLoop& base, TcpServerOptions options)
 TcpServer::TcpServer(EventLoop& base, EventLoopThreadPool& pool, TcpServerOptions options)
     : core_(std::make_shared<internal::ServerCore>(base, &pool, std::move(options))) {}
 
-TcpServer::~TcpServer() { core_->tear_down(); }
+TcpServer::~TcpServer() {
+  core_->tear_down();
+}
 
 void TcpServer::on_connection(ConnectionCallbacks::Event callback) {
   core_->callbacks().on_connection = std::move(callback);
@@ -76,9 +78,13 @@ void TcpServer::on_loop_start(std::function<void(EventLoop&)> callback) {
   core_->on_loop_start(std::move(callback));
 }
 
-Result<void> TcpServer::listen(const InetAddress& address) { return core_->listen(address); }
+Result<void> TcpServer::listen(const InetAddress& address) {
+  return core_->listen(address);
+}
 
-Result<void> TcpServer::start() { return core_->start(); }
+Result<void> TcpServer::start() {
+  return core_->start();
+}
 
 void TcpServer::stop(Duration deadline, StopCallback done) {
   core_->base().run_in_loop([core = core_, deadline, done = std::move(done)]() mutable {
@@ -86,9 +92,13 @@ void TcpServer::stop(Duration deadline, StopCallback done) {
   });
 }
 
-std::vector<InetAddress> TcpServer::addresses() const { return core_->addresses(); }
+std::vector<InetAddress> TcpServer::addresses() const {
+  return core_->addresses();
+}
 
-bool TcpServer::is_started() const { return core_->is_started(); }
+bool TcpServer::is_started() const {
+  return core_->is_started();
+}
 
 std::vector<EventLoop*> TcpServer::loops() const {
   std::vector<EventLoop*> loops;
@@ -102,7 +112,9 @@ std::vector<const NetCounters*> TcpServer::counters() const {
   return counters;
 }
 
-const NetCounters& TcpServer::base_counters() const { return core_->base_counters(); }
+const NetCounters& TcpServer::base_counters() const {
+  return core_->base_counters();
+}
 
 std::size_t TcpServer::connection_count() const {
   std::size_t count = 0;

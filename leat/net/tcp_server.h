@@ -64,9 +64,9 @@ struct TcpServerOptions {
 
 /// What stop() did.
 struct StopReport {
-  std::size_t drained = 0;          ///< Connections that finished by themselves in time.
-  std::size_t cut = 0;              ///< Connections cut at the deadline.
-  std::uint64_t bytes_unsent = 0;   ///< Output lost with those.
+  std::size_t drained = 0;         ///< Connections that finished by themselves in time.
+  std::size_t cut = 0;             ///< Connections cut at the deadline.
+  std::uint64_t bytes_unsent = 0;  ///< Output lost with those.
 };
 
 /// A server for stream connections, TCP and Unix, on one or more addresses.

@@ -16,6 +16,7 @@
 
 #include "leat/net/tcp_server.h"
 #include "leat/reactor/event_loop_thread_pool.h"
+
 #include "support/raw_client.h"
 #include "support/server_fixture.h"
 

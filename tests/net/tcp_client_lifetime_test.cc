@@ -1,7 +1,5 @@
 // A TcpClient may be destroyed at any moment, and may outlive its loop.
 
-#include "leat/net/tcp_client.h"
-
 #include <fcntl.h>
 #include <netinet/tcp.h>
 
@@ -16,8 +14,10 @@
 
 #include <gtest/gtest.h>
 
+#include "leat/net/tcp_client.h"
 #include "leat/net/tcp_connection.h"
 #include "leat/reactor/event_loop.h"
+
 #include "support/raw_sockets.h"
 #include "support/tcp_client_fixture.h"
 
@@ -26,14 +26,14 @@ namespace {
 
 using std::chrono::hours;
 using std::chrono::milliseconds;
-using testing::Events;
-using testing::FullListener;
-using testing::TcpClientTest;
 using testing::bound;
+using testing::Events;
 using testing::free_address;
+using testing::FullListener;
 using testing::plain_accept;
 using testing::plain_listener;
 using testing::run_until;
+using testing::TcpClientTest;
 
 TEST_F(TcpClientTest, DestructionWhileConnectingIsSilent) {
   const FullListener full;

@@ -27,8 +27,8 @@ namespace {
 using std::chrono::hours;
 using std::chrono::milliseconds;
 using testing::bound;
-using testing::free_address;
 using testing::Events;
+using testing::free_address;
 using testing::FullListener;
 using testing::plain_accept;
 using testing::plain_listener;

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "leat/net/tcp_connection.h"
+
 #include "support/raw_client.h"
 #include "support/server_fixture.h"
 
@@ -132,14 +133,15 @@ TEST(TcpConnectionEnd, AbortResetsAndCallsBackLater) {
     EXPECT_EQ(connection->fd(), -1);
     ++closed;
   });
-  fixture.server().on_message([&](const TcpConnectionPtr& connection, ReceiveBuffer& input, Timestamp) {
-    connection->abort();
-    connection->abort();
-    EXPECT_EQ(closed, 0);
-    EXPECT_FALSE(connection->is_open());
-    // The user may go on looking at his input.
-    EXPECT_EQ(input.take_all(), "hello");
-  });
+  fixture.server().on_message(
+      [&](const TcpConnectionPtr& connection, ReceiveBuffer& input, Timestamp) {
+        connection->abort();
+        connection->abort();
+        EXPECT_EQ(closed, 0);
+        EXPECT_FALSE(connection->is_open());
+        // The user may go on looking at his input.
+        EXPECT_EQ(input.take_all(), "hello");
+      });
   fixture.start();
   RawClient client(fixture.address());
   client.send("hello");
@@ -213,12 +215,13 @@ TEST(TcpConnectionEnd, WriteTimeout) {
 
 TEST(TcpConnectionEnd, LimitsCanBeSetWhileOpen) {
   ServerFixture fixture;
-  fixture.server().on_message([](const TcpConnectionPtr& connection, ReceiveBuffer& input, Timestamp) {
-    input.consume_all();
-    connection->set_read_timeout(1h);
-    connection->set_write_timeout(1h);
-    connection->set_idle_timeout(40ms);
-  });
+  fixture.server().on_message(
+      [](const TcpConnectionPtr& connection, ReceiveBuffer& input, Timestamp) {
+        input.consume_all();
+        connection->set_read_timeout(1h);
+        connection->set_write_timeout(1h);
+        connection->set_idle_timeout(40ms);
+      });
   fixture.start();
   RawClient client(fixture.address());
   client.send("x");
@@ -234,11 +237,12 @@ TEST(TcpConnectionEnd, AnExceptionEndsItsConnectionOnly) {
     };
   };
   fixture.server().on_connection([](const auto& connection) { connection->set_context('?'); });
-  fixture.server().on_message([](const TcpConnectionPtr& connection, ReceiveBuffer& input, Timestamp) {
-    connection->set_context(input.view().front());
-    if (input.view().front() == 'm') throw 42;
-    connection->send(input.take_all());
-  });
+  fixture.server().on_message(
+      [](const TcpConnectionPtr& connection, ReceiveBuffer& input, Timestamp) {
+        connection->set_context(input.view().front());
+        if (input.view().front() == 'm') throw 42;
+        connection->send(input.take_all());
+      });
   fixture.server().on_write_complete(throw_on('w'));
   fixture.server().on_half_close(throw_on('h'));
   fixture.server().on_close([&](const auto& connection, CloseReason) {
@@ -294,7 +298,8 @@ TEST(TcpConnectionEnd, CallbacksComeInOrderAndCloseOnce) {
     connection->close();
     connection->close();
   });
-  server.on_close([&](const auto&, CloseReason reason) { tell("close " + std::string(to_string(reason))); });
+  server.on_close(
+      [&](const auto&, CloseReason reason) { tell("close " + std::string(to_string(reason))); });
   fixture.start();
   RawClient client(fixture.address());
   client.send("hi");
@@ -329,21 +334,22 @@ TEST(TcpConnectionEnd, ContextIsDestroyedWithTheConnectionThoughItHoldsIt) {
 TEST(TcpConnectionEnd, QueriesAnswer) {
   ServerFixture fixture;
   std::atomic<bool> asked{false};
-  fixture.server().on_message([&](const TcpConnectionPtr& connection, ReceiveBuffer& input, Timestamp) {
-    connection->send(input.take_all());
-    EXPECT_EQ(connection->local()->to_string(), fixture.address().to_string());
-    EXPECT_TRUE(connection->peer().is_loopback());
-    EXPECT_EQ(connection->bytes_received(), 4U);
-    EXPECT_NE(connection->id(), 0U);
-    int on = 0;
-    socklen_t size = sizeof on;
-    ::getsockopt(connection->fd(), IPPROTO_TCP, TCP_NODELAY, &on, &size);
-    EXPECT_NE(on, 0);
-    EXPECT_TRUE(connection->set_no_delay(false));
-    ::getsockopt(connection->fd(), IPPROTO_TCP, TCP_NODELAY, &on, &size);
-    EXPECT_EQ(on, 0);
-    asked = true;
-  });
+  fixture.server().on_message(
+      [&](const TcpConnectionPtr& connection, ReceiveBuffer& input, Timestamp) {
+        connection->send(input.take_all());
+        EXPECT_EQ(connection->local()->to_string(), fixture.address().to_string());
+        EXPECT_TRUE(connection->peer().is_loopback());
+        EXPECT_EQ(connection->bytes_received(), 4U);
+        EXPECT_NE(connection->id(), 0U);
+        int on = 0;
+        socklen_t size = sizeof on;
+        ::getsockopt(connection->fd(), IPPROTO_TCP, TCP_NODELAY, &on, &size);
+        EXPECT_NE(on, 0);
+        EXPECT_TRUE(connection->set_no_delay(false));
+        ::getsockopt(connection->fd(), IPPROTO_TCP, TCP_NODELAY, &on, &size);
+        EXPECT_EQ(on, 0);
+        asked = true;
+      });
   fixture.start();
   RawClient client(fixture.address());
   client.send("ping");

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "leat/net/tcp_connection.h"
+
 #include "support/raw_client.h"
 #include "support/server_fixture.h"
 
@@ -19,15 +20,16 @@ using testing::wait_until;
 TEST(TcpConnectionReceive, WhatIsNotConsumedComesAgainWithMore) {
   ServerFixture fixture;
   std::atomic<int> calls{0};
-  fixture.server().on_message([&](const TcpConnectionPtr& connection, ReceiveBuffer& input, Timestamp) {
-    ++calls;
-    for (;;) {
-      const std::size_t end = input.view().find('\n');
-      if (end == std::string_view::npos) return;
-      connection->send(input.view().substr(0, end + 1));
-      input.consume(end + 1);
-    }
-  });
+  fixture.server().on_message(
+      [&](const TcpConnectionPtr& connection, ReceiveBuffer& input, Timestamp) {
+        ++calls;
+        for (;;) {
+          const std::size_t end = input.view().find('\n');
+          if (end == std::string_view::npos) return;
+          connection->send(input.view().substr(0, end + 1));
+          input.consume(end + 1);
+        }
+      });
   fixture.start();
   RawClient client(fixture.address());
   client.send("one\ntw");
@@ -54,11 +56,12 @@ TEST(TcpConnectionReceive, UnreadInputIsBoundedAndGoesOnWhenConsumed) {
   std::atomic<std::size_t> most{0};
   std::atomic<bool> consume{false};
   std::string received;
-  fixture.server().on_message([&](const TcpConnectionPtr& connection, ReceiveBuffer& input, Timestamp) {
-    held = connection;
-    most = std::max(most.load(), input.size());
-    if (consume) received += input.take_all();
-  });
+  fixture.server().on_message(
+      [&](const TcpConnectionPtr& connection, ReceiveBuffer& input, Timestamp) {
+        held = connection;
+        most = std::max(most.load(), input.size());
+        if (consume) received += input.take_all();
+      });
   fixture.start();
   RawClient client(fixture.address());
   const std::string sent = pattern(2 * 1024 * 1024);
@@ -84,17 +87,18 @@ TEST(TcpConnectionReceive, UnreadInputIsBoundedAndGoesOnWhenConsumed) {
 TEST(TcpConnectionReceive, PausedInputIsDeliveredOnResume) {
   ServerFixture fixture;
   std::atomic<int> messages{0};
-  fixture.server().on_message([&](const TcpConnectionPtr& connection, ReceiveBuffer& input, Timestamp) {
-    if (++messages > 1) {
-      connection->send(input.take_all());
-      return;
-    }
-    connection->pause_reading();  // and leaves the input where it is
-    connection->loop().run_after(20ms, [connection] {
-      connection->resume_reading();
-      connection->resume_reading();
-    });
-  });
+  fixture.server().on_message(
+      [&](const TcpConnectionPtr& connection, ReceiveBuffer& input, Timestamp) {
+        if (++messages > 1) {
+          connection->send(input.take_all());
+          return;
+        }
+        connection->pause_reading();  // and leaves the input where it is
+        connection->loop().run_after(20ms, [connection] {
+          connection->resume_reading();
+          connection->resume_reading();
+        });
+      });
   fixture.start();
   RawClient client(fixture.address());
   client.send("first");

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "leat/net/tcp_connection.h"
+
 #include "support/raw_client.h"
 #include "support/server_fixture.h"
 
@@ -25,8 +26,7 @@ using testing::wait_until;
 
 std::shared_ptr<const UniqueFd> file_with(std::string_view bytes) {
   auto file = std::make_shared<UniqueFd>(::memfd_create("test", MFD_CLOEXEC));
-  EXPECT_EQ(::write(file->get(), bytes.data(), bytes.size()),
-            static_cast<ssize_t>(bytes.size()));
+  EXPECT_EQ(::write(file->get(), bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
   return file;
 }
 

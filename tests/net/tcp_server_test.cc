@@ -13,6 +13,7 @@
 #include <gtest/gtest.h>
 
 #include "leat/reactor/event_loop_thread_pool.h"
+
 #include "support/raw_client.h"
 #include "support/server_fixture.h"
 
@@ -105,12 +106,13 @@ TEST(TcpServer, AConnectionStaysOnItsLoop) {
   fixture.server().on_connection([](const TcpConnectionPtr& connection) {
     EXPECT_TRUE(connection->loop().is_in_loop_thread());
   });
-  fixture.server().on_message([&](const TcpConnectionPtr& connection, ReceiveBuffer& input, Timestamp) {
-    EXPECT_TRUE(connection->loop().is_in_loop_thread());
-    const std::lock_guard lock(mutex);
-    seen.insert(&connection->loop());
-    connection->send(input.take_all());
-  });
+  fixture.server().on_message(
+      [&](const TcpConnectionPtr& connection, ReceiveBuffer& input, Timestamp) {
+        EXPECT_TRUE(connection->loop().is_in_loop_thread());
+        const std::lock_guard lock(mutex);
+        seen.insert(&connection->loop());
+        connection->send(input.take_all());
+      });
   fixture.start();
   connect_many(fixture.address(), 60);
   EXPECT_EQ(seen.size(), 3U);
@@ -190,10 +192,8 @@ TEST_P(EveryBalance, StopDrainsWhatIsInTheQueuesAndReports) {
 }
 
 TEST_P(EveryBalance, AFullLoopStopsAcceptingUntilThereIsRoom) {
-  ServerFixture fixture({.loops = 2,
-                         .balance = GetParam(),
-                         .accept_batch = 1,
-                         .max_connections_per_loop = 3});
+  ServerFixture fixture(
+      {.loops = 2, .balance = GetParam(), .accept_batch = 1, .max_connections_per_loop = 3});
   fixture.server().on_message(testing::echo);
   fixture.start();
   std::vector<RawClient> clients;
@@ -316,12 +316,13 @@ TEST(TcpServer, ConnectionsAreFoundById) {
   ServerFixture fixture({.loops = 2});
   std::mutex mutex;
   std::vector<TcpConnectionPtr> connections;
-  fixture.server().on_message([&](const TcpConnectionPtr& connection, ReceiveBuffer& input, Timestamp) {
-    EXPECT_EQ(fixture.server().find_connection(connection->id()), connection);
-    const std::lock_guard lock(mutex);
-    connections.push_back(connection);
-    connection->send(input.take_all());
-  });
+  fixture.server().on_message(
+      [&](const TcpConnectionPtr& connection, ReceiveBuffer& input, Timestamp) {
+        EXPECT_EQ(fixture.server().find_connection(connection->id()), connection);
+        const std::lock_guard lock(mutex);
+        connections.push_back(connection);
+        connection->send(input.take_all());
+      });
   fixture.start();
   const auto clients = connect_many(fixture.address(), 20);
   std::set<std::uint64_t> ids;

@@ -105,8 +105,7 @@ TEST_F(BlockingPoolTest, AnExceptionLeavesTheHomeLoop) {
   EXPECT_EQ(pool.counters().threw, 1u);
   EXPECT_EQ(pool.counters().finished, 1u);
   // Both go on.
-  ASSERT_TRUE(pool.run(
-      loop, [] { return 1; }, [&](int) { loop.quit(); }));
+  ASSERT_TRUE(pool.run(loop, [] { return 1; }, [&](int) { loop.quit(); }));
   run();
 }
 
@@ -141,8 +140,7 @@ TEST_F(BlockingPoolTest, AFullQueueRefusesAndNeverCallsBack) {
   ASSERT_TRUE(submit());
   ASSERT_TRUE(submit());
   auto object = std::make_shared<int>(0);
-  const Result<void> refused = pool.run(
-      loop, [object] { ADD_FAILURE(); }, [object] {});
+  const Result<void> refused = pool.run(loop, [object] { ADD_FAILURE(); }, [object] {});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().number(), EAGAIN);
   EXPECT_THAT(refused.error().message(), HasSubstr("cold"));
@@ -176,8 +174,7 @@ TEST_F(BlockingPoolTest, MakesThreadsOnDemandUpToTheLimit) {
 TEST_F(BlockingPoolTest, IdleThreadsEnd) {
   BlockingPool pool({.idle_time = 1ms});
   for (int round = 0; round < 3; ++round) {
-    ASSERT_TRUE(pool.run(
-        loop, [] {}, [&] { loop.quit(); }));
+    ASSERT_TRUE(pool.run(loop, [] {}, [&] { loop.quit(); }));
     run();
     while (pool.counters().threads != 0) std::this_thread::yield();
   }
@@ -187,8 +184,7 @@ TEST_F(BlockingPoolTest, IdleThreadsEnd) {
 TEST_F(BlockingPoolTest, IdleTimeMayBeForEver) {
   BlockingPool pool({.idle_time = Duration::max()});
   for (int round = 0; round < 2; ++round) {
-    ASSERT_TRUE(pool.run(
-        loop, [] {}, [&] { loop.quit(); }));
+    ASSERT_TRUE(pool.run(loop, [] {}, [&] { loop.quit(); }));
     run();
   }
   // Two if the first was not yet idle; an overflow would have made it end at once.
@@ -228,15 +224,12 @@ TEST_F(BlockingPoolTest, DestructionFinishesWhatRunsAndDropsTheRest) {
           gate.pass();
           // Work that comes during the destruction is refused.
           Result<void> late;
-          while (late)
-            late = pool.run(
-                loop, [] {}, [] { ADD_FAILURE(); });
+          while (late) late = pool.run(loop, [] {}, [] { ADD_FAILURE(); });
           EXPECT_EQ(late.error().number(), ECANCELED);
         },
         [&] { ++delivered; }));
     gate.await_waiting(1);
-    ASSERT_TRUE(pool.run(
-        loop, [object] { ADD_FAILURE(); }, [object] { ADD_FAILURE(); }));
+    ASSERT_TRUE(pool.run(loop, [object] { ADD_FAILURE(); }, [object] { ADD_FAILURE(); }));
     // Opens only when the queue has been dropped, which is after the destruction began.
     opener = std::thread([&gate, watch = std::weak_ptr<int>(object)] {
       while (watch.use_count() > 1) std::this_thread::yield();

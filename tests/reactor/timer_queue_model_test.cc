@@ -78,8 +78,7 @@ class Model {
 
   void add(std::int64_t deadline, std::int64_t interval) {
     const auto name = static_cast<std::uint64_t>(++names_);
-    const TimerId id = queue_.add(
-        at(deadline), [this, name] { fired(name); }, Duration(interval));
+    const TimerId id = queue_.add(at(deadline), [this, name] { fired(name); }, Duration(interval));
     place(name, {std::max(deadline, origin_), interval, id});
   }
   void place(std::uint64_t name, Timer timer) {

@@ -8,7 +8,7 @@
 namespace leat::internal {
 
 BoundUnixPath::BoundUnixPath(const InetAddress& address) {
-  struct stat file {};
+  struct stat file{};
   std::string path(address.path());
   if (path.empty() || ::stat(path.c_str(), &file) != 0) return;
   path_ = std::move(path);
@@ -20,7 +20,7 @@ BoundUnixPath::BoundUnixPath(BoundUnixPath&& other) noexcept
     : path_(std::exchange(other.path_, {})), device_(other.device_), inode_(other.inode_) {}
 
 BoundUnixPath::~BoundUnixPath() {
-  struct stat file {};
+  struct stat file{};
   if (path_.empty() || ::stat(path_.c_str(), &file) != 0) return;
   if (file.st_dev == device_ && file.st_ino == inode_) ::unlink(path_.c_str());
 }

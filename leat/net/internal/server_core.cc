@@ -34,7 +34,8 @@ void ServerCore::on_loop_start(std::function<void(EventLoop&)> callback) {
 // Listening.
 
 std::size_t ServerCore::serving_loops() const {
-  const std::size_t threads = own_pool_ || pool_ == nullptr ? options_.loops : pool_->loops().size();
+  const std::size_t threads =
+      own_pool_ || pool_ == nullptr ? options_.loops : pool_->loops().size();
   return threads == 0 ? 1 : threads;
 }
 
@@ -178,8 +179,7 @@ Result<void> ServerCore::accept_on_base(UniqueFd socket) {
       base_, std::move(socket),
       AcceptorOptions{
           .batch = options_.accept_batch, .exclusive = false, .counters = &base_counters_});
-  acceptor->on_accept(
-      [this](Batch&& sockets) { distribute(std::move(sockets)); });
+  acceptor->on_accept([this](Batch&& sockets) { distribute(std::move(sockets)); });
   Result<void> accepting = acceptor->start();
   if (!accepting) return accepting;
   base_acceptors_.push_back(std::move(acceptor));
@@ -270,8 +270,7 @@ void ServerCore::stop(Duration deadline, TcpServer::StopCallback done) {
       auto report = [base = base_.handle(), core = shared_from_this()](const StopReport& part) {
         base.queue([core, part] { core->report_stopped(part); });
       };
-      const bool queued = share->handle().queue(
-          [share, report] { share->stop(report); });
+      const bool queued = share->handle().queue([share, report] { share->stop(report); });
       if (!queued) report(StopReport{});
     }
   }

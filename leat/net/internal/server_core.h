@@ -80,7 +80,7 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   std::vector<std::shared_ptr<ServerLoop>> loops_;
   std::vector<std::unique_ptr<Acceptor>> base_acceptors_;
   NetCounters base_counters_;
-  std::vector<Batch> shares_;      // of what was just accepted, by loop
+  std::vector<Batch> shares_;  // of what was just accepted, by loop
   std::vector<bool> loop_has_ended_;
   std::size_t next_ = 0;
   bool started_ = false;

@@ -34,8 +34,7 @@ Result<void> ServerLoop::accept_from(UniqueFd listener, bool shared) {
   loop_.assert_in_loop_thread();
   auto acceptor = std::make_unique<Acceptor>(
       loop_, std::move(listener),
-      AcceptorOptions{
-          .batch = accept_batch_, .exclusive = shared, .counters = &counters_});
+      AcceptorOptions{.batch = accept_batch_, .exclusive = shared, .counters = &counters_});
   acceptor->on_accept([this](std::vector<ConnectedSocket>&& sockets) {
     expect(sockets.size());
     adopt(std::move(sockets));

@@ -46,7 +46,9 @@ std::string RawClient::read(std::size_t count) {
   return bytes;
 }
 
-std::string RawClient::read_to_end() { return read(std::string::npos); }
+std::string RawClient::read_to_end() {
+  return read(std::string::npos);
+}
 
 bool RawClient::sees_end() {
   char byte = 0;
@@ -67,7 +69,9 @@ bool RawClient::readable_within(std::chrono::milliseconds limit) const {
   return ::poll(&poll, 1, static_cast<int>(limit.count())) > 0;
 }
 
-void RawClient::finish_writing() { ::shutdown(fd_.get(), SHUT_WR); }
+void RawClient::finish_writing() {
+  ::shutdown(fd_.get(), SHUT_WR);
+}
 
 void RawClient::reset() {
   const linger now{.l_onoff = 1, .l_linger = 0};

@@ -1,13 +1,13 @@
 // Internal: a TcpServer on loops of its own, for tests that talk to it from outside.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <chrono>
 #include <functional>
 #include <future>
 #include <memory>
 #include <thread>
+
+#include <gtest/gtest.h>
 
 #include "leat/net/tcp_server.h"
 #include "leat/reactor/event_loop.h"

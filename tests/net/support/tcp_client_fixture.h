@@ -14,6 +14,7 @@
 #include "leat/net/tcp_client.h"
 #include "leat/net/tcp_connection.h"
 #include "leat/reactor/event_loop.h"
+
 #include "support/raw_sockets.h"
 
 namespace leat::testing {
