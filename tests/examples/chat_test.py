@@ -1,8 +1,6 @@
 """examples/chat.cc"""
 
-import unittest
-
-from example import ExampleTest
+from example import ExampleTest, main
 
 
 class Guest:
@@ -83,4 +81,4 @@ class ChatTest(ExampleTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

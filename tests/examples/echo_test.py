@@ -2,9 +2,8 @@
 
 import socket
 import threading
-import unittest
 
-from example import ExampleTest, receive, receive_to_end
+from example import ExampleTest, main, receive, receive_to_end
 
 
 class EchoTest(ExampleTest):
@@ -47,4 +46,4 @@ class EchoTest(ExampleTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

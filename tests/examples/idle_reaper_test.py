@@ -1,9 +1,8 @@
 """examples/idle_reaper.cc"""
 
 import threading
-import unittest
 
-from example import ExampleTest, receive
+from example import ExampleTest, main, receive
 
 
 class IdleReaperTest(ExampleTest):
@@ -57,4 +56,4 @@ class IdleReaperTest(ExampleTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

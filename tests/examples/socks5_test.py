@@ -6,9 +6,8 @@ import struct
 import subprocess
 import threading
 import time
-import unittest
 
-from example import DEADLINE, ExampleTest, receive, receive_to_end
+from example import DEADLINE, ExampleTest, main, receive, receive_to_end
 
 CONNECTED = bytes([5, 0, 0, 1, 0, 0, 0, 0, 0, 0])
 
@@ -178,4 +177,4 @@ class Socks5Test(ExampleTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()
