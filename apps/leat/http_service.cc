@@ -27,6 +27,10 @@ using http::HttpResponse;
 http::HttpOptions http_options(const ServeOptions& options) {
   http::HttpOptions result;
   if (options.idle_timeout >= Duration::zero()) result.idle_time = options.idle_timeout;
+  // Zero too: the server would put its own limit in the place of the connection's.
+  if (options.write_timeout >= Duration::zero()) {
+    result.response_stall_time = options.write_timeout;
+  }
   return result;
 }
 

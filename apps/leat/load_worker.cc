@@ -95,6 +95,10 @@ void LoadWorker::start(MonotonicTime at, std::function<void()> done) {
   const Duration sweep = std::clamp<Duration>(options_.timeout / 8, std::chrono::milliseconds(5),
                                               std::chrono::milliseconds(250));
   loop_.run_every(sweep, [this] { this->sweep(); });
+  if (!options_.new_connections) {
+    // Those that failed or ended while the others were opened are tried again.
+    for (LoadConnection& connection : connections_) reopen(connection);
+  }
   if (options_.idle) return;
 
   if (options_.rate) {
@@ -222,11 +226,14 @@ void LoadWorker::lost(LoadConnection& connection, CloseReason reason) {
   --open_;
   if (connection.state == LoadConnection::State::kOpen) {
     if (connection.under_way != 0) {
-      const Event event = connection.protocol->receive_end();
+      // Only an orderly end can be the end of a body (RFC 9112, 8).
+      const bool orderly = reason == CloseReason::kPeerClosed || reason == CloseReason::kLocalClose;
+      const Event event = orderly ? connection.protocol->receive_end() : Event::kNeedMore;
       if (event != Event::kNeedMore) answered(connection, event, monotonic_now());
     }
+    // While connections are opened, or only held, none has a reason to end.
     const bool idle_lost =
-        options_.idle && (state_ == State::kRunning || state_ == State::kOpening);
+        state_ == State::kOpening || (options_.idle && state_ == State::kRunning);
     const std::string detail =
         fmt::format("the connection ended ({}) before the answer", to_string(reason));
     if (idle_lost) stats_.count(LoadError::kReset, detail);

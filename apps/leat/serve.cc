@@ -90,6 +90,9 @@ Command add_serve(CLI::App& app) {
   add_seconds(*parser, "--idle-timeout", options->idle_timeout,
               "Closes a connection without a byte, or without a request,\n"
               "for so long; 0: never [files 75, others 0]");
+  add_seconds(*parser, "--write-timeout", options->write_timeout,
+              "Closes a connection whose client takes nothing of what\n"
+              "waits for it, for so long; 0: never [files 30, others 0]");
   add_number(*parser, "--backlog", options->backlog, 1, 1'000'000,
              "Length of each accept queue [4096]");
   add_seconds(*parser, "--drain-timeout", options->drain_timeout,

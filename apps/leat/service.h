@@ -23,7 +23,8 @@ struct ServeOptions {
   Threads loops;
   Balance balance = Balance::kKernelHash;
   std::size_t max_connections = 0;
-  Duration idle_timeout{-1};  ///< Negative: what the service finds right.
+  Duration idle_timeout{-1};   ///< Negative: what the service finds right.
+  Duration write_timeout{-1};  ///< As well.
   int backlog = 4096;
   Duration drain_timeout = std::chrono::seconds(10);
   bool json = false;

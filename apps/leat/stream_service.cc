@@ -58,6 +58,9 @@ TcpServerOptions server_options(const ServeOptions& options) {
   if (options.idle_timeout >= Duration::zero()) {
     result.connection.idle_timeout = options.idle_timeout;
   }
+  if (options.write_timeout >= Duration::zero()) {
+    result.connection.write_timeout = options.write_timeout;
+  }
   return result;
 }
 

@@ -1,6 +1,8 @@
 #include "leat/http/http_responder.h"
 
 #include <cerrno>
+#include <memory>
+#include <new>
 #include <utility>
 
 #include "leat/base/assert.h"
@@ -20,7 +22,13 @@ HttpResponder& HttpResponder::operator=(HttpResponder&& other) noexcept {
 }
 
 HttpResponder::~HttpResponder() {
-  if (session_) respond(HttpResponse::text("500 Internal Server Error\n", 500));
+  if (!session_) return;
+  const std::shared_ptr<HttpSession> session = session_;
+  try {
+    respond(HttpResponse::text("500 Internal Server Error\n", 500));
+  } catch (const std::bad_alloc&) {
+    if (session->loop_handle().is_in_loop_thread()) session->handler_threw("out of memory");
+  }
 }
 
 Result<void> HttpResponder::respond(HttpResponse response) {
@@ -77,8 +85,14 @@ HttpStream::~HttpStream() {
   cut();
 }
 
-void HttpStream::cut() {
-  if (session_) std::exchange(session_, nullptr)->cut_stream(exchange_);
+void HttpStream::cut() noexcept {
+  if (!session_) return;
+  const std::shared_ptr<HttpSession> session = std::exchange(session_, nullptr);
+  try {
+    session->cut_stream(exchange_);
+  } catch (const std::bad_alloc&) {
+    session->handler_threw("out of memory");
+  }
 }
 
 Result<void> HttpStream::write(std::string_view bytes) {

@@ -46,7 +46,7 @@ class HttpStream {
   friend class HttpResponder;
   explicit HttpStream(std::shared_ptr<internal::HttpSession> session, std::uint64_t exchange)
       : session_(std::move(session)), exchange_(exchange) {}
-  void cut();
+  void cut() noexcept;
 
   std::shared_ptr<internal::HttpSession> session_;
   std::uint64_t exchange_ = 0;

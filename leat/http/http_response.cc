@@ -53,8 +53,7 @@ HttpResponse& HttpResponse::header(std::string_view name, std::string_view value
   return *this;
 }
 
-std::uint64_t HttpResponse::length() const {
-  if (length_ != kOwnLength) return length_;
+std::uint64_t HttpResponse::body_length() const {
   if (const auto* text = std::get_if<std::string>(&body_)) return text->size();
   if (const auto* shared = std::get_if<SharedBytes>(&body_)) return shared->bytes.size();
   std::uint64_t sum = 0;

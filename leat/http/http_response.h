@@ -70,7 +70,8 @@ class HttpResponse {
     return *this;
   }
   HttpResponse&& body(std::vector<FilePart> parts) && { return std::move(body(std::move(parts))); }
-  /// The length that HEAD is told, where making the content would be a waste.
+  /// The length that HEAD is told, where making the content would be a waste. Other methods are
+  /// told that of the body.
   HttpResponse& content_length(std::uint64_t length) & {
     length_ = length;
     return *this;
@@ -83,7 +84,10 @@ class HttpResponse {
   [[nodiscard]] const Body& body() const { return body_; }
   [[nodiscard]] Body take_body() { return std::move(body_); }
   /// In bytes: of the body, or as content_length() said.
-  [[nodiscard]] std::uint64_t length() const;
+  [[nodiscard]] std::uint64_t length() const {
+    return length_ != kOwnLength ? length_ : body_length();
+  }
+  [[nodiscard]] std::uint64_t body_length() const;
 
  private:
   /// `line` is a whole field with its end.

@@ -73,7 +73,8 @@ void HttpServer::install_callbacks() {
     session_of(connection).stopping();
   };
   callbacks.on_close = [](const TcpConnectionPtr& connection, CloseReason) {
-    session_of(connection).closed();
+    // There is none if on_connection found no memory for it.
+    if (connection->context().has_value()) session_of(connection).closed();
   };
   tcp_->set_callbacks(std::move(callbacks));
 }

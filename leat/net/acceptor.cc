@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <new>
 #include <utility>
 
 #include "leat/base/assert.h"
@@ -103,6 +104,12 @@ void Acceptor::adapt_budget() {
 }
 
 Acceptor::Outcome Acceptor::take(std::size_t most) {
+  try {
+    // First, for an accepted connection that found no place would be lost.
+    batch_.reserve(batch_.size() + most);
+  } catch (const std::bad_alloc&) {
+    return {Outcome::Kind::kShortage, ENOMEM};
+  }
   while (most > 0) {
     sockaddr_storage peer;
     socklen_t size = sizeof peer;

@@ -1,6 +1,7 @@
 // Public: the limits of a connection.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 
 #include "leat/base/monotonic_time.h"
@@ -12,8 +13,15 @@ namespace leat {
 struct ConnectionOptions {
   /// TCP_NODELAY: sends are gathered by Leat, so Nagle's waiting would only add to it.
   bool no_delay = true;
-  /// SO_KEEPALIVE with the system's intervals; finds peers that vanished without a word.
+  /// SO_KEEPALIVE: finds peers that vanished without a word while nothing was on its way to them.
   bool keep_alive = true;
+  /// Silence before the first probe, and between probes, in whole seconds (TCP_KEEPIDLE,
+  /// TCP_KEEPINTVL, 1 to 32767 s), and probes without an answer that end the connection
+  /// (TCP_KEEPCNT, 1 to 127). 0 is the system's value: two hours, 75 s and 9 unless its
+  /// administrator chose others.
+  std::chrono::seconds keep_alive_idle{0};
+  std::chrono::seconds keep_alive_interval{0};
+  int keep_alive_probes = 0;
   /// SO_SNDBUF and SO_RCVBUF in bytes; 0 leaves the kernel's autotuning on.
   int kernel_send_buffer = 0;
   int kernel_receive_buffer = 0;
@@ -35,8 +43,9 @@ struct ConnectionOptions {
   /// With this much unread input the connection is not read until some is consumed.
   std::size_t receive_limit = 1024 * 1024;
   /// Bound on input, output and sends on their way from other threads together. A send that
-  /// would pass it fails and ends the connection: a stream must not have a hole. Files count as
-  /// nothing, for they are not in memory.
+  /// would pass it fails and ends the connection: a stream must not have a hole. What keeping a
+  /// piece costs counts as well, here and for the high-water mark: some bytes for each piece, a
+  /// KiB for each file (whose content is not in memory), the rest of a block closed early.
   std::size_t max_buffered = 64 * 1024 * 1024;
 };
 

@@ -5,6 +5,9 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <any>
+#include <memory>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -15,6 +18,7 @@
 #include "leat/net/internal/send_queue.h"
 #include "leat/net/internal/socket_ops.h"
 #include "leat/reactor/event_loop.h"
+#include "leat/reactor/internal/deadline.h"
 
 namespace leat {
 
@@ -106,9 +110,9 @@ void TcpConnection::begin_close(CloseReason reason) {
 
 void TcpConnection::end_soon(CloseReason reason) {
   if (state() == State::kClosed || ending_soon_) return;
+  loop_.queue_in_loop([self = shared_from_this(), reason] { self->finish(reason); });
   ending_soon_ = true;
   state_.store(State::kClosing, std::memory_order_relaxed);
-  loop_.queue_in_loop([self = shared_from_this(), reason] { self->finish(reason); });
 }
 
 void TcpConnection::stop_gracefully() {
@@ -147,7 +151,13 @@ void TcpConnection::finish(CloseReason reason) {
   if (established_) call(profile_->callbacks.on_close, reason);
   // The context may hold this connection, and a callback on the stack may use the context.
   if (context_.has_value()) {
-    loop_.release_later(std::make_shared<std::any>(std::exchange(context_, {})));
+    try {
+      auto kept = std::make_shared<std::any>();
+      kept->swap(context_);
+      loop_.release_later(std::move(kept));
+    } catch (const std::bad_alloc&) {
+      // Then it stays with this object.
+    }
   }
   owner_.connection_closed(*this);
 }
@@ -156,6 +166,15 @@ void TcpConnection::reset_on_close() {
   // A zero linger time makes close() discard the kernel's queue and send RST (man 7 socket).
   const linger now{.l_onoff = 1, .l_linger = 0};
   ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
+void TcpConnection::tell_cut(std::string_view what) noexcept {
+  try {
+    LEAT_LOG_ERROR("connection {} with {} is cut: a callback threw: {}", id_, peer_.to_string(),
+                   what);
+  } catch (const std::bad_alloc&) {
+    // Then nobody is told.
+  }
 }
 
 // Limits. One timer a connection: activity only notes the time, and the timer, when it fires,
@@ -180,16 +199,19 @@ std::optional<TcpConnection::Limit> TcpConnection::next_limit() const {
   std::optional<Limit> next;
   const auto consider = [&next](MonotonicTime since, Duration limit, CloseReason reason) {
     if (limit <= Duration::zero()) return;
-    if (!next || since + limit < next->due) next = Limit{since + limit, reason};
+    const MonotonicTime due = internal::deadline_after(since, limit);
+    if (!next || due < next->due) next = Limit{due, reason};
   };
-  const bool has_output = !send_queue_->empty();
   switch (state()) {
     case State::kOpen:
       consider(std::max(last_received_, last_progress_), idle_timeout_, CloseReason::kIdleTimeout);
       if (channel_.is_reading()) {
         consider(last_received_, read_timeout_, CloseReason::kReadTimeout);
       }
-      if (has_output) consider(last_progress_, write_timeout_, CloseReason::kWriteTimeout);
+      // Only if the kernel takes no more: what is gathered has not been tried yet.
+      if (channel_.is_writing()) {
+        consider(last_progress_, write_timeout_, CloseReason::kWriteTimeout);
+      }
       break;
     case State::kClosing:
     case State::kLingering:

@@ -176,7 +176,7 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   // Output (tcp_connection_output.cc).
   Result<void> admit(std::size_t bytes);
   Result<void> send_in_loop(std::string_view bytes);
-  [[nodiscard]] std::string_view write_directly(std::string_view bytes);
+  [[nodiscard]] bool write_directly(std::string_view bytes);
   using PostedSend = MoveOnlyFunction<Result<void>(TcpConnection&)>;
   Result<void> post(std::size_t bytes, PostedSend send);
   void schedule_flush();
@@ -211,6 +211,8 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   /// Calls a callback, and ends the connection if an exception leaves it.
   template <typename Callback, typename... Args>
   void call(const Callback& callback, Args&&... args);
+  /// Logs that a callback threw `what`.
+  void tell_cut(std::string_view what) noexcept;
 
   EventLoop& loop_;
   const LoopHandle loop_handle_;
@@ -238,6 +240,7 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   ReceiveBuffer receive_buffer_;
   std::unique_ptr<internal::SendQueue> send_queue_;
   std::atomic<std::size_t> posted_bytes_{0};  // sends on their way from other threads
+  std::atomic<bool> posted_too_much_{false};  // so the connection is about to end
 
   Duration idle_timeout_;
   Duration read_timeout_;

@@ -26,6 +26,8 @@ void TcpConnection::handle_read(Timestamp time) {
     discard_input();
     return;
   }
+  // What is to be delivered again comes before what follows it, the peer's end above all.
+  if (delivery_scheduled_) return;
   try {
     if (receive_buffer_.empty()) {
       receive_into_scratch(time);
@@ -144,8 +146,8 @@ void TcpConnection::resume_reading() {
   if (receive_buffer_.size() < profile_->options.receive_limit) resume(kByFullBuffer);
   resume(kByUser);
   if (before == pauses_ || receive_buffer_.empty() || delivery_scheduled_) return;
-  delivery_scheduled_ = true;
   loop_.queue_in_loop([self = shared_from_this()] { self->deliver_again(); });
+  delivery_scheduled_ = true;
 }
 
 void TcpConnection::pause(PauseReason reason) {

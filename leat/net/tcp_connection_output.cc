@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <new>
 #include <utility>
 
 #include "leat/net/internal/connection_call.h"
@@ -25,6 +26,9 @@ constexpr std::size_t kDirectWrite = 8 * 1024;
 constexpr std::size_t kVectors = 64;
 // Written to one connection before the others on the loop have their turn.
 constexpr std::size_t kWriteBudget = 1024 * 1024;
+
+// A task on its way from another thread.
+constexpr std::size_t kPostCost = 256;
 
 Error not_open() {
   return Error::from_errno(EPIPE, "send on a connection that is closing");
@@ -64,7 +68,7 @@ Result<void> TcpConnection::send(std::span<const std::string_view> pieces) {
   }
   Result<void> admitted = admit(size);
   if (!admitted) return admitted;
-  for (const std::string_view piece : pieces) send_queue_->append(piece);
+  send_queue_->append(pieces);
   schedule_flush();
   return {};
 }
@@ -97,11 +101,14 @@ Result<void> TcpConnection::send_file(std::shared_ptr<const UniqueFd> file, std:
 }
 
 Result<void> TcpConnection::post(std::size_t bytes, PostedSend send) {
-  if (!is_open()) return not_open();
-  const std::size_t limit = profile_->options.max_buffered;
-  if (posted_bytes_.fetch_add(bytes) + bytes > limit) {
+  if (!is_open() || posted_too_much_.load(std::memory_order_relaxed)) return not_open();
+  bytes += kPostCost;
+  if (posted_bytes_.fetch_add(bytes) + bytes > profile_->options.max_buffered) {
     posted_bytes_.fetch_sub(bytes);
-    loop_handle_.queue([self = shared_from_this()] { self->end_soon(CloseReason::kBufferLimit); });
+    if (!posted_too_much_.exchange(true)) {
+      loop_handle_.queue(
+          [self = shared_from_this()] { self->end_soon(CloseReason::kBufferLimit); });
+    }
     return Error::from_errno(ENOBUFS, "send passes the connection's max_buffered");
   }
   bool queued = false;
@@ -111,7 +118,7 @@ Result<void> TcpConnection::post(std::size_t bytes, PostedSend send) {
           self->posted_bytes_.fetch_sub(bytes);
           // The sender was told that it had gone through; so what is lost after all is counted.
           if (!send(*self) && self->state() != State::kClosed) {
-            self->counters_.bytes_unsent.add(bytes);
+            self->counters_.bytes_unsent.add(bytes - kPostCost);
           }
         });
   } catch (...) {
@@ -127,7 +134,7 @@ Result<void> TcpConnection::post(std::size_t bytes, PostedSend send) {
 
 Result<void> TcpConnection::admit(std::size_t bytes) {
   if (state() != State::kOpen || finish_ != Finish::kNo) return not_open();
-  const std::size_t held = send_queue_->memory_bytes() + receive_buffer_.capacity() +
+  const std::size_t held = send_queue_->held_bytes() + receive_buffer_.capacity() +
                            posted_bytes_.load(std::memory_order_relaxed);
   if (held + bytes <= profile_->options.max_buffered) return {};
   end_soon(CloseReason::kBufferLimit);
@@ -137,15 +144,16 @@ Result<void> TcpConnection::admit(std::size_t bytes) {
 Result<void> TcpConnection::send_in_loop(std::string_view bytes) {
   Result<void> admitted = admit(bytes.size());
   if (!admitted) return admitted;
-  if (bytes.size() >= kDirectWrite) bytes = write_directly(bytes);
-  send_queue_->append(bytes);
+  if (bytes.size() < kDirectWrite || !write_directly(bytes)) send_queue_->append(bytes);
   schedule_flush();
   return {};
 }
 
-std::string_view TcpConnection::write_directly(std::string_view bytes) {
+/// Writes now what waits and `bytes`, and queues what the kernel did not take of them. False if
+/// nothing was written, and nothing queued.
+bool TcpConnection::write_directly(std::string_view bytes) {
   // What waits must go first; a blocked socket or a file in the queue means that it cannot.
-  if (channel_.is_writing()) return bytes;
+  if (channel_.is_writing()) return false;
   const std::uint64_t queued_bytes = send_queue_->total_bytes();
   ssize_t count = 0;
   if (queued_bytes == 0) {
@@ -155,7 +163,7 @@ std::string_view TcpConnection::write_directly(std::string_view bytes) {
     const std::size_t queued = send_queue_->gather(std::span(vectors).first(kVectors - 1));
     std::size_t gathered = 0;
     for (std::size_t i = 0; i < queued; ++i) gathered += vectors[i].iov_len;
-    if (gathered != queued_bytes) return bytes;
+    if (gathered != queued_bytes) return false;
     vectors[queued] = {.iov_base = const_cast<char*>(bytes.data()), .iov_len = bytes.size()};
     msghdr message{};
     message.msg_iov = vectors.data();
@@ -164,22 +172,30 @@ std::string_view TcpConnection::write_directly(std::string_view bytes) {
   }
   counters_.writes.add();
   // An error is left to flush(), which is never inside a call of the user's.
-  if (count <= 0) return bytes;
+  if (count <= 0) return false;
   const auto sent = static_cast<std::size_t>(count);
   counters_.bytes_sent.add(sent);
   bytes_sent_.add(sent);
   wrote_since_complete_ = true;
   last_progress_ = loop_.now();
   const std::size_t of_queue = std::min<std::size_t>(sent, queued_bytes);
+  try {
+    // The rest first, for whoever is told by consume() that his bytes are sent may send more.
+    send_queue_->append(bytes.substr(sent - of_queue));
+  } catch (const std::bad_alloc&) {
+    // The peer has a part of what will never be whole.
+    end_soon(CloseReason::kError);
+    throw;
+  }
   send_queue_->consume(of_queue);
-  return bytes.substr(sent - of_queue);
+  return true;
 }
 
 void TcpConnection::schedule_flush() {
   // An own callback is followed by a flush.
   if (in_own_callback_ || flush_scheduled_) return;
-  flush_scheduled_ = true;
   loop_.at_iteration_end([self = shared_from_this()] { self->flush(); });
+  flush_scheduled_ = true;
 }
 
 void TcpConnection::flush() {
@@ -266,7 +282,7 @@ void TcpConnection::handle_output_written() {
 }
 
 void TcpConnection::check_water_marks() {
-  const std::size_t queued = send_queue_->memory_bytes();
+  const std::size_t queued = send_queue_->held_bytes();
   if (!above_high_water_ && queued > profile_->options.high_water_mark) {
     above_high_water_ = true;
     counters_.high_water.add();

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -60,6 +61,8 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   void on_stream_drained(std::uint64_t exchange, MoveOnlyFunction<void()> callback);
   void on_stream_closed(std::uint64_t exchange, MoveOnlyFunction<void()> callback);
   void pause_upload(std::uint64_t exchange, bool paused);
+  /// Cuts the connection and tells why.
+  void handler_threw(const char* what) noexcept;
   [[nodiscard]] bool is_open(std::uint64_t exchange) const;
   /// Any thread.
   [[nodiscard]] const LoopHandle& loop_handle() const { return loop_handle_; }
@@ -91,7 +94,9 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   void give_up_body();
   void handle_end_of_input();
   void queue_process();
-  void handler_threw(const char* what);
+  /// Runs what may call handlers where no connection's callback is on the stack to catch what
+  /// they throw.
+  void guarded(const std::function<void()>& work);
   [[nodiscard]] bool output_is_full() const;
   [[nodiscard]] HttpResponder responder();
   [[nodiscard]] std::string_view unread() const { return connection_->receive_buffer().view(); }

@@ -338,23 +338,29 @@ void HttpSession::pause_upload(std::uint64_t exchange, bool paused) {
 /// For those on whose stack no handler should run.
 void HttpSession::queue_process() {
   if (process_queued_ || connection_ == nullptr) return;
-  process_queued_ = true;
   loop_handle_.queue([self = shared_from_this()] {
     self->process_queued_ = false;
     if (self->connection_ == nullptr) return;
-    try {
+    self->guarded([&self] {
       self->drained(false);
       self->process();
       if (self->connection_ != nullptr) self->connection_->resume_reading();
-    } catch (const std::exception& e) {
-      self->handler_threw(e.what());
-    } catch (...) {
-      self->handler_threw("something");
-    }
+    });
   });
+  process_queued_ = true;
 }
 
-void HttpSession::handler_threw(const char* what) {
+void HttpSession::guarded(const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const std::exception& e) {
+    handler_threw(e.what());
+  } catch (...) {
+    handler_threw("something");
+  }
+}
+
+void HttpSession::handler_threw(const char* what) noexcept {
   LEAT_LOG_ERROR("an HTTP handler threw, its connection is cut: {}", what);
   if (connection_ != nullptr) connection_->finish(CloseReason::kCallbackException);
 }

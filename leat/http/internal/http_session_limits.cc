@@ -5,6 +5,7 @@
 
 #include "leat/http/internal/http_session.h"
 #include "leat/reactor/event_loop.h"
+#include "leat/reactor/internal/deadline.h"
 
 namespace leat::http::internal {
 
@@ -35,7 +36,7 @@ void HttpSession::settle() {
 void HttpSession::set_limit(Limit limit, Duration span) {
   limit_ = span > Duration::zero() ? limit : Limit::kNone;
   if (limit_ == Limit::kNone) return;
-  limit_due_ = connection_->loop().now() + span;
+  limit_due_ = leat::internal::deadline_after(connection_->loop().now(), span);
   if (!timer_.is_valid() || limit_due_ < armed_for_) arm(limit_due_);
 }
 
@@ -50,7 +51,7 @@ void HttpSession::limit_timer_fired() {
   timer_ = {};
   if (limit_ == Limit::kNone) return;
   if (connection_->loop().now() < limit_due_) return arm(limit_due_);
-  limit_passed();
+  guarded([this] { limit_passed(); });
 }
 
 void HttpSession::limit_passed() {

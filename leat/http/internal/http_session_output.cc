@@ -68,7 +68,7 @@ void HttpSession::write_response(HttpResponse&& response) {
   // Anything left of the request's body has nobody to read it.
   if (input_ != Input::kDone) keep_alive_ = false;
   std::optional<std::uint64_t> length;
-  if (has_content) length = response.length();
+  if (has_content) length = answers_head_ ? response.length() : response.body_length();
   write_head(response, length, false);
   if (has_content && !answers_head_) write_body(response.take_body());
   ++unsent_responses_;
@@ -195,11 +195,9 @@ Result<void> HttpSession::end_stream(std::uint64_t exchange) {
 void HttpSession::cut_stream(std::uint64_t exchange) {
   if (!check_stream(exchange)) return;
   keep_alive_ = false;
-  output_ = Output::kDone;
-  exchange_->forget_stream();
-  stop_input();
-  flush_gathered();
-  connection_->close();
+  // Closed by end_exchange(): a handler on the stack may still look at its request, and calls
+  // nobody who is not prepared for it.
+  output_done();
 }
 
 bool HttpSession::stream_is_full() const {

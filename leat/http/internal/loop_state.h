@@ -16,7 +16,11 @@ namespace leat::http::internal {
 /// On the loop's thread only, but for the counters.
 class LoopState {
  public:
-  explicit LoopState(const HttpOptions& limits) : limits_(limits) {}
+  explicit LoopState(const HttpOptions& limits) : limits_(limits) {
+    // Giving back must not need memory.
+    buffers_.reserve(kKept);
+    exchanges_.reserve(kKept);
+  }
 
   /// "HTTP/1.1 200 OK" and the Date field, with their line ends: made once a second.
   [[nodiscard]] std::string_view ok_and_date(Timestamp now);

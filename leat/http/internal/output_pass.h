@@ -1,6 +1,7 @@
 // Internal: one go at a connection, whose output is gathered.
 #pragma once
 
+#include <new>
 #include <string>
 #include <utility>
 
@@ -19,7 +20,11 @@ class HttpSession::Pass {
   }
   ~Pass() {
     if (!outermost_) return;
-    session_.flush_gathered();
+    try {
+      session_.flush_gathered();
+    } catch (const std::bad_alloc&) {
+      session_.handler_threw("out of memory");
+    }
     session_.gathered_ = nullptr;
     session_.state_->give_back(std::move(buffer_));
   }

@@ -16,11 +16,9 @@ void TcpConnection::call(const Callback& callback, Args&&... args) {
     callback(shared_from_this(), std::forward<Args>(args)...);
     return;
   } catch (const std::exception& e) {
-    LEAT_LOG_ERROR("connection {} with {} is cut: a callback threw: {}", id_, peer_.to_string(),
-                   e.what());
+    tell_cut(e.what());
   } catch (...) {
-    LEAT_LOG_ERROR("connection {} with {} is cut: a callback threw something", id_,
-                   peer_.to_string());
+    tell_cut("something");
   }
   finish(CloseReason::kCallbackException);
 }

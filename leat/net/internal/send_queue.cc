@@ -13,16 +13,36 @@ namespace {
 constexpr std::size_t kKeptPieces = 4;
 }  // namespace
 
-void SendQueue::append(std::string_view bytes) {
-  const std::size_t block_size = pool_.block_size();
-  while (!bytes.empty()) {
-    if (block_end_ == block_size) close_block();
-    if (!block_) block_ = pool_.take();
-    const std::size_t count = std::min(bytes.size(), block_size - block_end_);
-    std::memcpy(block_.data() + block_end_, bytes.data(), count);
-    block_end_ += static_cast<std::uint32_t>(count);
-    memory_bytes_ += count;
-    bytes.remove_prefix(count);
+void SendQueue::append(std::span<const std::string_view> pieces) {
+  std::size_t size = 0;
+  for (const std::string_view piece : pieces) size += piece.size();
+  // All memory first, so that nothing is half done if there is not enough.
+  PooledBuffer next;
+  std::vector<PooledBuffer> further;
+  if (const std::size_t room = room_in_block(); size > room) {
+    const std::size_t blocks = (size - room + pool_.block_size() - 1) / pool_.block_size();
+    const std::size_t closed = block_ ? blocks : blocks - 1;
+    if (closed > 0) make_place(closed);
+    next = pool_.take();
+    further.reserve(blocks - 1);
+    while (further.size() + 1 < blocks) further.push_back(pool_.take());
+  }
+  for (std::string_view piece : pieces) {
+    while (!piece.empty()) {
+      if (room_in_block() == 0) {
+        close_block();
+        if (!next) {
+          next = std::move(further.back());
+          further.pop_back();
+        }
+        block_ = std::move(next);
+      }
+      const std::size_t count = std::min(piece.size(), room_in_block());
+      std::memcpy(block_.data() + block_end_, piece.data(), count);
+      block_end_ += static_cast<std::uint32_t>(count);
+      memory_bytes_ += count;
+      piece.remove_prefix(count);
+    }
   }
 }
 
@@ -36,7 +56,7 @@ void SendQueue::append(std::string&& bytes) {
   const std::size_t size = bytes.size();
   close_block();
   make_place();
-  pieces_.push_back({.source = std::move(bytes), .data = data, .size = size});
+  add({.source = std::move(bytes), .data = data, .size = size, .overhead = kPieceCost});
   memory_bytes_ += size;
 }
 
@@ -44,7 +64,10 @@ void SendQueue::append(std::shared_ptr<const void> owner, std::string_view bytes
   if (bytes.empty()) return;
   close_block();
   make_place();
-  pieces_.push_back({.source = std::move(owner), .data = bytes.data(), .size = bytes.size()});
+  add({.source = std::move(owner),
+       .data = bytes.data(),
+       .size = bytes.size(),
+       .overhead = kPieceCost});
   memory_bytes_ += bytes.size();
 }
 
@@ -53,28 +76,37 @@ void SendQueue::append_file(std::shared_ptr<const UniqueFd> file, std::uint64_t 
   if (length == 0) return;
   close_block();
   make_place();
-  pieces_.push_back({.source = FileSource{.file = std::move(file), .offset = offset},
-                     .data = nullptr,
-                     .size = length});
+  add({.source = FileSource{.file = std::move(file), .offset = offset},
+       .data = nullptr,
+       .size = length,
+       .overhead = kPieceCost + kFileCost});
   file_bytes_ += length;
 }
 
-void SendQueue::make_place() {
+void SendQueue::add(Piece&& piece) {
+  overhead_bytes_ += piece.overhead;
+  pieces_.push_back(std::move(piece));
+}
+
+void SendQueue::make_place(std::size_t count) {
   // A queue that never runs empty must not grow by what it has sent.
   if (released_ > kKeptPieces && released_ * 2 > pieces_.size()) {
     pieces_.erase(pieces_.begin(), pieces_.begin() + static_cast<std::ptrdiff_t>(released_));
     head_ -= released_;
     released_ = 0;
   }
-  if (pieces_.size() < pieces_.capacity()) return;
-  pieces_.reserve(std::max(kKeptPieces, 2 * pieces_.size()));
+  const std::size_t needed = pieces_.size() + count;
+  if (needed <= pieces_.capacity()) return;
+  pieces_.reserve(std::max({kKeptPieces, 2 * pieces_.size(), needed}));
 }
 
 void SendQueue::close_block() {
   if (!block_) return;
   make_place();
   const char* data = reinterpret_cast<const char*>(block_.data()) + block_begin_;
-  pieces_.push_back({.source = std::move(block_), .data = data, .size = block_end_ - block_begin_});
+  const std::size_t size = block_end_ - block_begin_;
+  const std::size_t unused = block_.size() - size;
+  add({.source = std::move(block_), .data = data, .size = size, .overhead = kPieceCost + unused});
   block_begin_ = block_end_ = 0;
 }
 
@@ -137,6 +169,7 @@ std::uint64_t SendQueue::consume_pieces(std::uint64_t count) {
 
 void SendQueue::release_sent() {
   while (released_ < head_) {
+    overhead_bytes_ -= pieces_[released_].overhead;
     const Source gone = std::move(pieces_[released_++].source);
   }
   if (head_ < pieces_.size()) return;
@@ -150,7 +183,7 @@ void SendQueue::clear() {
   head_ = released_ = 0;
   block_.reset();
   block_begin_ = block_end_ = 0;
-  memory_bytes_ = 0;
+  memory_bytes_ = overhead_bytes_ = 0;
   file_bytes_ = 0;
 }
 

@@ -32,6 +32,10 @@ class SendQueue {
  public:
   /// Shorter strings are copied, which is cheaper than a piece of their own.
   static constexpr std::size_t kSmallestKept = 2048;
+  /// What held_bytes() counts for a piece, with the owner's own bookkeeping, and for a file, with
+  /// what the kernel keeps for an open one.
+  static constexpr std::size_t kPieceCost = 128;
+  static constexpr std::size_t kFileCost = 1024;
 
   /// Part of a file that is next to be sent.
   struct FileRange {
@@ -42,7 +46,9 @@ class SendQueue {
 
   explicit SendQueue(BufferPool& pool) : pool_(pool) {}
 
-  void append(std::string_view bytes);
+  // Each appends all or, if memory runs out, nothing and throws.
+  void append(std::string_view bytes) { append(std::span(&bytes, 1)); }
+  void append(std::span<const std::string_view> pieces);
   void append(std::string&& bytes);
   void append(std::shared_ptr<const void> owner, std::string_view bytes);
   void append_file(std::shared_ptr<const UniqueFd> file, std::uint64_t offset,
@@ -51,6 +57,9 @@ class SendQueue {
   [[nodiscard]] bool empty() const { return total_bytes() == 0; }
   /// Bytes in memory.
   [[nodiscard]] std::size_t memory_bytes() const { return memory_bytes_; }
+  /// Bytes in memory and what keeping them costs: a piece each, the unused part of a block that
+  /// was closed early, a file held open. No number of small or empty things is free.
+  [[nodiscard]] std::size_t held_bytes() const { return memory_bytes_ + overhead_bytes_; }
   /// Bytes in memory and in files.
   [[nodiscard]] std::uint64_t total_bytes() const { return memory_bytes_ + file_bytes_; }
 
@@ -82,10 +91,15 @@ class SendQueue {
     Source source;
     const char* data;  // null for a file
     std::uint64_t size;
+    std::size_t overhead;
   };
 
-  /// Makes place for one more piece, so that adding it cannot fail.
-  void make_place();
+  [[nodiscard]] std::size_t room_in_block() const {
+    return block_ ? block_.size() - block_end_ : 0;
+  }
+  void add(Piece&& piece);
+  /// Makes place for so many more pieces, so that adding them cannot fail.
+  void make_place(std::size_t count = 1);
   /// The block becomes a piece: something that is not copied comes behind it, or it is full.
   void close_block();
   /// Drops sent bytes from the pieces; returns how many belong to the block.
@@ -101,6 +115,7 @@ class SendQueue {
   std::size_t released_ = 0;  // the pieces before it own nothing any more; at most head_
   std::vector<Piece> pieces_;
   std::size_t memory_bytes_ = 0;
+  std::size_t overhead_bytes_ = 0;
   std::uint64_t file_bytes_ = 0;
 };
 

@@ -4,13 +4,38 @@
 
 #include <cerrno>
 #include <future>
+#include <optional>
 #include <utility>
 
 #include "leat/base/assert.h"
 #include "leat/base/logging.h"
+#include "leat/base/move_only_function.h"
 #include "leat/net/internal/socket_ops.h"
+#include "leat/reactor/internal/deadline.h"
 
 namespace leat::internal {
+
+namespace {
+
+/// Runs `work` on the loop and waits for it. Nothing comes back if the loop has ended, or ends
+/// before its turn.
+std::optional<Result<void>> run_and_wait(const LoopHandle& loop,
+                                         MoveOnlyFunction<Result<void>()> work) {
+  if (loop.is_in_loop_thread()) return work();
+  std::optional<Result<void>> answer;
+  // Destroyed unused, it ends the wait as well.
+  std::promise<void> done;
+  const std::future<void> waiting = done.get_future();
+  const bool queued =
+      loop.queue([&answer, work = std::move(work), done = std::move(done)]() mutable {
+        answer = work();
+        done.set_value();
+      });
+  if (queued) waiting.wait();
+  return answer;
+}
+
+}  // namespace
 
 ServerCore::ServerCore(EventLoop& base, EventLoopThreadPool* shared_pool, TcpServerOptions options)
     : base_(base),
@@ -91,11 +116,15 @@ Result<void> ServerCore::start() {
   if (stopping_) return Error::from_errno(ESHUTDOWN, "start of a server that was stopped");
   Result<void> loops_started = start_loops();
   if (!loops_started) return loops_started;
-  started_ = true;
-  for (Listener& listener : std::exchange(listeners_, {})) {
+  for (const Listener& listener : listeners_) {
     Result<void> accepting = accept_on(listener);
-    if (!accepting) return accepting;
+    if (!accepting) {
+      stop_loops();
+      return accepting;
+    }
   }
+  listeners_.clear();
+  started_ = true;
   return {};
 }
 
@@ -129,44 +158,35 @@ Result<void> ServerCore::start_loops() {
   return {};
 }
 
-namespace {
-
-/// Runs on the loop of `share`; what goes wrong there can only be told.
-void accept_there(const std::shared_ptr<ServerLoop>& share, UniqueFd socket, bool shared) {
-  auto accept = [share, socket = std::move(socket), shared]() mutable {
-    const Result<void> accepting = share->accept_from(std::move(socket), shared);
+/// Accepts from copies of the listener's descriptors, on every loop that it is for or on none.
+Result<void> ServerCore::accept_on(const Listener& listener) {
+  std::vector<UniqueFd> copies;
+  const std::size_t count = listener.balance == Balance::kRoundRobin ? 1 : loops_.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    const UniqueFd& socket = listener.sockets[listener.sockets.size() == 1 ? 0 : i];
+    copies.emplace_back(::fcntl(socket.get(), F_DUPFD_CLOEXEC, 0));
+    if (!copies.back()) return Error::from_errno(errno, "duplicating a listener");
+  }
+  if (listener.balance == Balance::kRoundRobin) return accept_on_base(std::move(copies.front()));
+  const bool shared = listener.balance == Balance::kShared;
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto& share = loops_[i];
+    const auto accepting = run_and_wait(share->handle(), [&share, &socket = copies[i], shared] {
+      return share->accept_from(std::move(socket), shared);
+    });
     if (!accepting) {
-      LEAT_LOG_ERROR("loop {} does not accept: {}", share->loop().name(),
-                     accepting.error().message());
+      LEAT_LOG_ERROR("server {}: loop {} has ended", options_.name, i);
+    } else if (!*accepting) {
+      while (i-- > 0) {
+        run_and_wait(loops_[i]->handle(), [&dropping = loops_[i]] {
+          dropping->drop_newest_acceptor();
+          return Result<void>();
+        });
+      }
+      return *accepting;
     }
-  };
-  if (share->handle().is_in_loop_thread()) {
-    accept();
-  } else {
-    share->handle().queue(std::move(accept));
   }
-}
-
-}  // namespace
-
-Result<void> ServerCore::accept_on(Listener& listener) {
-  switch (listener.balance) {
-    case Balance::kRoundRobin:
-      return accept_on_base(std::move(listener.sockets.front()));
-    case Balance::kKernelHash:
-      for (std::size_t i = 0; i < listener.sockets.size(); ++i) {
-        accept_there(loops_[i], std::move(listener.sockets[i]), false);
-      }
-      return {};
-    case Balance::kShared:
-      for (const auto& share : loops_) {
-        UniqueFd copy(::fcntl(listener.sockets.front().get(), F_DUPFD_CLOEXEC, 0));
-        if (!copy) return Error::from_errno(errno, "duplicating a listener");
-        accept_there(share, std::move(copy), true);
-      }
-      return {};
-  }
-  return Error::invalid_argument("TcpServer: unknown balance");
+  return {};
 }
 
 // One acceptor for all loops.
@@ -257,7 +277,7 @@ void ServerCore::stop(Duration deadline, TcpServer::StopCallback done) {
   base_.assert_in_loop_thread();
   if (torn_down_) return;
   if (done) stop_callbacks_.push_back(std::move(done));
-  const MonotonicTime due = monotonic_now() + deadline;
+  const MonotonicTime due = deadline_after(monotonic_now(), deadline);
   const bool sooner = !stopping_ || due < stop_due_;
   if (!std::exchange(stopping_, true)) {
     // First the path, so that nobody new comes while the queues are emptied.
@@ -306,23 +326,25 @@ void ServerCore::tear_down() {
   stop_callbacks_.clear();
   unix_paths_.clear();
   if (stop_timer_.is_valid()) base_.cancel(std::exchange(stop_timer_, {}));
+  stop_loops();
+  pool_ = nullptr;
+}
+
+/// Undoes start_loops() and accept_on().
+void ServerCore::stop_loops() {
   base_acceptors_.clear();
   for (const auto& share : loops_) {
-    if (share->handle().is_in_loop_thread()) {
+    // A loop that has ended has let go of its share itself.
+    run_and_wait(share->handle(), [&share] {
       share->tear_down(CloseReason::kServerStopped);
-      continue;
-    }
-    // If the loop ends before the task runs, the promise breaks, and tear_down() was done by the
-    // loop itself.
-    std::promise<void> done;
-    std::future<void> waiting = done.get_future();
-    const bool queued = share->handle().queue([share, done = std::move(done)]() mutable {
-      share->tear_down(CloseReason::kServerStopped);
-      done.set_value();
+      return Result<void>();
     });
-    if (queued) waiting.wait();
   }
   loops_.clear();
+  shares_.clear();
+  loop_has_ended_.clear();
+  next_ = 0;
+  if (!own_pool_) return;
   own_pool_.reset();
   pool_ = nullptr;
 }

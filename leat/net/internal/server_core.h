@@ -58,7 +58,8 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   [[nodiscard]] Balance balance_for(const InetAddress& address) const;
   Result<Listener> bind_all(InetAddress& address) const;
   Result<void> start_loops();
-  Result<void> accept_on(Listener& listener);
+  void stop_loops();
+  Result<void> accept_on(const Listener& listener);
   Result<void> accept_on_base(UniqueFd socket);
   void distribute(Batch&& sockets);
   void hand_over(std::size_t index, Batch&& batch);

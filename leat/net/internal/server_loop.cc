@@ -1,5 +1,6 @@
 #include "leat/net/internal/server_loop.h"
 
+#include <new>
 #include <utility>
 
 #include "leat/base/assert.h"
@@ -45,13 +46,36 @@ Result<void> ServerLoop::accept_from(UniqueFd listener, bool shared) {
   return {};
 }
 
+void ServerLoop::drop_newest_acceptor() {
+  loop_.assert_in_loop_thread();
+  acceptors_.pop_back();
+}
+
 void ServerLoop::adopt(std::vector<ConnectedSocket>&& sockets) {
   loop_.assert_in_loop_thread();
   for (ConnectedSocket& socket : sockets) {
-    if (torn_down_) {
+    const TcpConnectionPtr connection = torn_down_ ? nullptr : take_over(std::move(socket));
+    if (!connection) {
       load_.fetch_sub(1, std::memory_order_relaxed);
       continue;
     }
+    counters_.accepted.add();
+    counters_.open.add();
+    try {
+      connection->establish();
+      if (stopping_) connection->stop_gracefully();
+    } catch (const std::bad_alloc&) {
+      LEAT_LOG_ERROR_LIMITED("a new connection is cut: out of memory");
+      connection->finish(CloseReason::kError);
+    }
+  }
+  report_if_stopped();
+  pause_if_full();
+}
+
+/// Null if memory ran out: the peer finds its connection closed, and the others go on.
+TcpConnectionPtr ServerLoop::take_over(ConnectedSocket socket) {
+  try {
     const Result<void> applied =
         apply_to_accepted(socket.fd.get(), profile_->options, socket.peer.family());
     if (!applied) LEAT_LOG_WARN_LIMITED("{}", applied.error().message());
@@ -59,12 +83,12 @@ void ServerLoop::adopt(std::vector<ConnectedSocket>&& sockets) {
     auto connection =
         std::make_shared<TcpConnection>(loop_, std::move(socket), id, profile_, *this);
     connections_.emplace(id, connection);
-    counters_.accepted.add();
-    counters_.open.add();
-    connection->establish();
-    if (stopping_) connection->stop_gracefully();
+    return connection;
+  } catch (const std::bad_alloc&) {
+    counters_.accept_failed.add();
+    LEAT_LOG_ERROR_LIMITED("a new connection is closed: out of memory");
+    return nullptr;
   }
-  pause_if_full();
 }
 
 void ServerLoop::pause_if_full() {

@@ -47,6 +47,8 @@ class ServerLoop final : public ConnectionOwner, public std::enable_shared_from_
   void attach();
   /// Accepts from a listener of the loop's own, or from one shared with other loops.
   Result<void> accept_from(UniqueFd listener, bool shared);
+  /// Undoes the last accept_from() that succeeded; what it has accepted stays.
+  void drop_newest_acceptor();
   /// Takes connections that were announced by expect().
   void adopt(std::vector<ConnectedSocket>&& sockets);
   void on_room(RoomCallback callback) { on_room_ = std::move(callback); }
@@ -71,6 +73,7 @@ class ServerLoop final : public ConnectionOwner, public std::enable_shared_from_
 
  private:
   [[nodiscard]] std::vector<TcpConnectionPtr> snapshot() const;
+  [[nodiscard]] TcpConnectionPtr take_over(ConnectedSocket socket);
   void pause_if_full();
   void report_if_stopped();
 

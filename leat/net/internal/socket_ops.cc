@@ -3,7 +3,10 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdint>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -78,6 +81,27 @@ Result<UniqueFd> open_stream_socket(int domain) {
   return UniqueFd(fd);
 }
 
+namespace {
+
+Result<void> set_keep_alive(int socket, const ConnectionOptions& options) {
+  if (!options.keep_alive) return {};
+  if (auto set = set_option(socket, SOL_SOCKET, SO_KEEPALIVE, 1, "SO_KEEPALIVE"); !set) return set;
+  const auto apply = [socket](int option, std::int64_t value, std::string_view name) {
+    if (value == 0) return Result<void>();
+    // What is out of the kernel's range shall be refused by it, not cut to something else.
+    const auto most = std::int64_t{std::numeric_limits<int>::max()};
+    return set_option(socket, IPPROTO_TCP, option, static_cast<int>(std::clamp(value, -most, most)),
+                      name);
+  };
+  const std::int64_t idle = options.keep_alive_idle.count();
+  const std::int64_t interval = options.keep_alive_interval.count();
+  if (auto set = apply(TCP_KEEPIDLE, idle, "TCP_KEEPIDLE"); !set) return set;
+  if (auto set = apply(TCP_KEEPINTVL, interval, "TCP_KEEPINTVL"); !set) return set;
+  return apply(TCP_KEEPCNT, options.keep_alive_probes, "TCP_KEEPCNT");
+}
+
+}  // namespace
+
 Result<void> apply_options(int socket, const ConnectionOptions& options,
                            InetAddress::Family family) {
   if (family != InetAddress::Family::kUnix) {
@@ -85,10 +109,7 @@ Result<void> apply_options(int socket, const ConnectionOptions& options,
       auto set = set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY");
       if (!set) return set;
     }
-    if (options.keep_alive) {
-      auto set = set_option(socket, SOL_SOCKET, SO_KEEPALIVE, 1, "SO_KEEPALIVE");
-      if (!set) return set;
-    }
+    if (auto set = set_keep_alive(socket, options); !set) return set;
   }
   if (options.kernel_send_buffer > 0) {
     auto set = set_option(socket, SOL_SOCKET, SO_SNDBUF, options.kernel_send_buffer, "SO_SNDBUF");
