@@ -242,6 +242,24 @@ TEST_F(BlockingPoolTest, DestructionFinishesWhatRunsAndDropsTheRest) {
   EXPECT_EQ(delivered, 1) << "its result was delivered";
 }
 
+TEST_F(BlockingPoolTest, L11ItsThreadsBlockAsynchronousSignals) {
+  BlockingPool pool;
+  const auto mask_of_thread = [] {
+    sigset_t mask;
+    ::pthread_sigmask(SIG_BLOCK, nullptr, &mask);
+    return mask;
+  };
+  const auto done = [&](const sigset_t& mask) {
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGCHLD, SIGUSR1}) {
+      EXPECT_EQ(sigismember(&mask, signal), 1) << signal;
+    }
+    EXPECT_EQ(sigismember(&mask, SIGSEGV), 0);
+    loop.quit();
+  };
+  ASSERT_TRUE(pool.run(loop, mask_of_thread, done));
+  run();
+}
+
 TEST_F(BlockingPoolTest, ManyLoopsAndThreads) {
   constexpr int kJobs = 2000;
   BlockingPool pool({.threads = 4, .max_queued = kJobs, .idle_time = 1ms});

@@ -6,6 +6,8 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <thread>
@@ -55,7 +57,7 @@ TEST_F(ChannelTest, ReadsUntilAllIsTaken) {
   EXPECT_EQ(told.size(), 2u);
 }
 
-TEST_F(ChannelTest, ErrorThenCloseThenReadThenWrite) {
+TEST_F(ChannelTest, Step3ErrorThenCloseThenReadThenWrite) {
   Ends ends = Ends::socket_pair();
   Channel channel(loop, ends.a.get());
   tell_all(channel);
@@ -94,7 +96,7 @@ TEST_F(ChannelTest, DisablingTheLastEventStopsWatching) {
   EXPECT_THAT(told, ElementsAre("read"));
 }
 
-TEST_F(ChannelTest, RemovedByAnotherChannelInTheSameIteration) {
+TEST_F(ChannelTest, Step3AChannelRemovedByAnotherOnTheWayIsNotCalled) {
   std::vector<Ends> pipes;
   std::vector<std::unique_ptr<Channel>> channels;
   int calls = 0;
@@ -115,7 +117,7 @@ TEST_F(ChannelTest, RemovedByAnotherChannelInTheSameIteration) {
   EXPECT_EQ(calls, 1);
 }
 
-TEST_F(ChannelTest, ADescriptorClosedAndUsedAgainWithinOneIteration) {
+TEST_F(ChannelTest, L5ADescriptorMayBeClosedAndUsedAgainWithinOneIteration) {
   Ends first = Ends::pipe();
   Ends second = Ends::pipe();
   test::write_to(first.b, "x");
@@ -151,7 +153,7 @@ TEST_F(ChannelTest, ADescriptorClosedAndUsedAgainWithinOneIteration) {
   EXPECT_EQ(calls, 1);
 }
 
-TEST_F(ChannelTest, RemovedAndWatchedAgainInACallbackForgetsTheRest) {
+TEST_F(ChannelTest, Step3AChannelRemovedByItselfIsNotCalledAgain) {
   Ends ends = Ends::socket_pair();
   test::write_to(ends.b, "x");
   Channel channel(loop, ends.a.get());
@@ -170,6 +172,80 @@ TEST_F(ChannelTest, RemovedAndWatchedAgainInACallbackForgetsTheRest) {
   EXPECT_THAT(told, ElementsAre("read"));
   iterate();
   EXPECT_THAT(told, ElementsAre("read", "write"));
+}
+
+TEST_F(ChannelTest, L4ADescriptorIsNotOwned) {
+  const Ends ends = Ends::pipe();
+  for (int round = 0; round < 2; ++round) {
+    Channel channel(loop, ends.a.get());
+    tell_all(channel);
+    ASSERT_TRUE(channel.enable_reading());
+    if (round == 0) channel.remove();
+  }
+  EXPECT_GE(::fcntl(ends.a.get(), F_GETFD), 0) << "it was closed";
+  test::write_to(ends.b, "x");
+  iterate();
+  EXPECT_TRUE(told.empty()) << "it was still watched";
+}
+
+TEST_F(ChannelTest, L5AChannelMayRemoveItselfInAnyOfItsCallbacks) {
+  const std::vector<std::string> all{"error", "close", "write"};
+  for (std::size_t last = 0; last < all.size(); ++last) {
+    Ends ends = Ends::socket_pair();
+    Channel channel(loop, ends.a.get());
+    const auto tell = [&](std::size_t which) {
+      return [&, which] {
+        told.push_back(all[which]);
+        if (which != last) return;
+        channel.remove();
+        // What was to be told is forgotten all the same.
+        EXPECT_TRUE(channel.enable_writing());
+      };
+    };
+    channel.on_error(tell(0));
+    channel.on_close(tell(1));
+    channel.on_write(tell(2));
+    ASSERT_TRUE(channel.enable_writing());
+    // Unread by the peer, so that the peer's close is a reset: all three at once.
+    test::write_to(ends.a, "x");
+    ends.b.reset();
+    told.clear();
+    iterate();
+    EXPECT_EQ(told, std::vector(all.begin(), all.begin() + static_cast<long>(last) + 1));
+  }
+}
+
+TEST_F(ChannelTest, L5ACallbackOfAnyKindMayRemoveOrDestroyAnyChannel) {
+  using Act = std::function<void()>;
+  const std::vector<std::function<void(const Act&)>> callers{
+      [this](const Act& act) { loop.run_at(MonotonicTime(), act); },
+      [this](const Act& act) { loop.queue_in_loop(act); },
+      [this](const Act& act) { loop.at_iteration_end(act); },
+      [this](const Act& act) {
+        loop.release_later(std::shared_ptr<void>(nullptr, [act](void*) { act(); }));
+      },
+  };
+  for (const auto& call_from : callers) {
+    Ends first = Ends::pipe();
+    Ends second = Ends::pipe();
+    test::write_to(first.b, "x");
+    test::write_to(second.b, "x");
+    auto destroyed = std::make_unique<Channel>(loop, first.a.get());
+    Channel removed(loop, second.a.get());
+    bool gone = false;
+    for (Channel* channel : {destroyed.get(), &removed}) {
+      channel->on_read([&](Timestamp) { EXPECT_FALSE(gone) << "called after its end"; });
+      ASSERT_TRUE(channel->enable_reading());
+    }
+    call_from([&] {
+      destroyed.reset();
+      removed.remove();
+      gone = true;
+    });
+    iterate();
+    EXPECT_TRUE(gone);
+    iterate();
+  }
 }
 
 TEST_F(ChannelTest, ARegularFileCannotBeWatched) {
@@ -220,7 +296,7 @@ TEST_F(ChannelTest, AnErrorGoesToTheWriterIfNobodyElseTakesIt) {
   EXPECT_THAT(told, ElementsAre("write"));
 }
 
-TEST_F(ChannelTest, AnEventThatNobodyTakesEndsTheWatchingAndSaysSo) {
+TEST_F(ChannelTest, L7AnEventThatNobodyTakesEndsTheWatchingAndSaysSo) {
   std::vector<std::string> log;
   set_log_sink([&log](const LogRecord& record) { log.emplace_back(record.message); });
   // Hang-up for a writer without any callback; data without a reader; room without a writer.
@@ -302,7 +378,7 @@ TEST_F(ChannelTest, AnExclusiveChannelWhoseChangeFailsIsNotWatched) {
   iterate();
 }
 
-TEST_F(ChannelTest, OwnDestructionInACallbackGoesThroughReleaseLater) {
+TEST_F(ChannelTest, L6OwnDestructionInACallbackGoesThroughReleaseLater) {
   struct Owner {
     Owner(EventLoop& loop, int fd) : channel(loop, fd) {}
     Channel channel;
@@ -320,6 +396,32 @@ TEST_F(ChannelTest, OwnDestructionInACallbackGoesThroughReleaseLater) {
   iterate();
   EXPECT_TRUE(watch.expired());
 }
+
+// What a broken precondition does where assertions are on.
+#if defined(LEAT_ASSERTIONS) && LEAT_ASSERTIONS
+using ChannelDeathTest = ChannelTest;
+
+TEST_F(ChannelDeathTest, L4AChannelIsRemovedBeforeItsDescriptorIsClosed) {
+  EXPECT_DEATH(
+      {
+        Ends ends = Ends::pipe();
+        Channel channel(loop, ends.a.get());
+        channel.enable_reading().value();
+        ends.a.reset();
+        channel.remove();
+      },
+      "closed before its Channel was removed");
+}
+
+TEST_F(ChannelDeathTest, L6AChannelIsNotDestroyedByItsOwnCallback) {
+  Ends ends = Ends::pipe();
+  test::write_to(ends.b, "x");
+  auto channel = std::make_unique<Channel>(loop, ends.a.get());
+  channel->on_read([&](Timestamp) { channel.reset(); });
+  ASSERT_TRUE(channel->enable_reading());
+  EXPECT_DEATH(iterate(), "destroyed by its own callback");
+}
+#endif
 
 TEST(EventLoopCreate, SaysWhenDescriptorsHaveRunOut) {
   rlimit before{};

@@ -196,21 +196,6 @@ TEST_F(EventLoopContract, Step5RunsOnlyWhatWasQueuedBefore) {
   EXPECT_EQ(loop.counters().tasks_run.load(), 3u);
 }
 
-TEST_F(EventLoopContract, Step5KeepsTheOrderOfEachThread) {
-  const LoopHandle handle = loop.handle();
-  // This thread is the loop's: both ways must keep one order.
-  loop.queue_in_loop(note("1"));
-  EXPECT_TRUE(handle.queue(note("2")));
-  loop.queue_in_loop(note("3"));
-  std::thread other([&] {
-    for (const char* name : {"a", "b", "c"}) EXPECT_TRUE(handle.queue(note(name)));
-  });
-  other.join();
-  iterate();
-  std::erase_if(order, [](const std::string& name) { return name >= "a"; });
-  EXPECT_THAT(order, ElementsAre("1", "2", "3"));
-}
-
 TEST_F(EventLoopContract, Step6ActionsOfStep6WaitForTheNextIteration) {
   loop.at_iteration_end([this] {
     order.push_back("first");
@@ -266,6 +251,17 @@ TEST_F(EventLoopContract, Step8QuitFinishesTheIteration) {
   loop.queue_in_loop(note("task"));
   run();
   EXPECT_THAT(order, ElementsAre("task", "end"));
+}
+
+TEST_F(EventLoopContract, Step8QuitCountsFromWhereverItWas) {
+  const auto quit = [this] { loop.quit(); };
+  loop.run_at(MonotonicTime(), quit);
+  run();
+  loop.at_iteration_end(quit);
+  run();
+  loop.release_later(std::shared_ptr<void>(nullptr, [quit](void*) { quit(); }));
+  run();
+  EXPECT_EQ(iterations(), 3u);
 }
 
 }  // namespace

@@ -1,4 +1,6 @@
-// What happens to pending work when the loop ends.
+// The numbered rules of a loop's life and end, docs/event-loop.md; those of channels stand in
+// channel_test.cc.
+#include <atomic>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -30,7 +32,7 @@ class AtEnd {
   Task action_;
 };
 
-TEST(EventLoopEnd, ExitCallbacksRunLastOneFirst) {
+TEST(EventLoopEnd, L8ExitCallbacksRunLastOneFirst) {
   std::vector<int> order;
   {
     const auto owner = EventLoop::create().value();
@@ -50,7 +52,7 @@ TEST(EventLoopEnd, ExitCallbacksRunLastOneFirst) {
   EXPECT_THAT(order, ElementsAre(3, 4, 1));
 }
 
-TEST(EventLoopEnd, PendingWorkIsDestroyedUnrun) {
+TEST(EventLoopEnd, L9PendingWorkIsDestroyedUnrun) {
   auto object = std::make_shared<int>(0);
   {
     const auto owner = EventLoop::create().value();
@@ -67,7 +69,7 @@ TEST(EventLoopEnd, PendingWorkIsDestroyedUnrun) {
   EXPECT_EQ(object.use_count(), 1);
 }
 
-TEST(EventLoopEnd, DroppedWorkMayUseTheLoopOneLastTime) {
+TEST(EventLoopEnd, L10DroppedWorkMayUseTheLoopOneLastTime) {
   int ends = 0;
   const test::Ends pipe = test::Ends::pipe();
   {
@@ -119,18 +121,109 @@ TEST(EventLoopEnd, NamesAndQueries) {
   other.join();
 }
 
-TEST(EventLoopDeathTest, AForeignThreadIsABrokenPrecondition) {
+TEST(EventLoopEnd, L2TheLoopMayEndDuringACallOfAnotherThread) {
+  // quit(), queue_in_loop() and run_in_loop() must not touch the loop after it has heard of them.
+  for (int i = 0; i < 500; ++i) {
+    std::atomic<EventLoop*> shared = nullptr;
+    std::thread owner([&shared] {
+      auto mortal = EventLoop::create().value();
+      shared.store(mortal.get());
+      shared.notify_one();
+      EXPECT_TRUE(mortal->loop());
+    });
+    shared.wait(nullptr);
+    EventLoop& mortal = *shared.load();
+    const auto quit = [&mortal] { mortal.quit(); };
+    if (i % 3 == 0) quit();
+    if (i % 3 == 1) mortal.queue_in_loop(quit);
+    if (i % 3 == 2) mortal.run_in_loop(quit);
+    owner.join();
+  }
+}
+
+TEST(LoopHandle, L3OfADeadLoopRefusesAndDestroysTheTask) {
+  auto loop = EventLoop::create().value();
+  const LoopHandle handle = loop->handle();
+  EXPECT_TRUE(handle.is_in_loop_thread());
+  loop.reset();
+  auto object = std::make_shared<int>(1);
+  EXPECT_FALSE(handle.queue([object] { ADD_FAILURE() << "ran on a dead loop"; }));
+  EXPECT_EQ(object.use_count(), 1);
+  EXPECT_FALSE(handle.is_in_loop_thread());
+}
+
+TEST(LoopHandle, L3AnEmptyOneRefuses) {
+  EXPECT_FALSE(LoopHandle().queue([] {}));
+  EXPECT_FALSE(LoopHandle().is_in_loop_thread());
+}
+
+TEST(LoopHandle, L3SendersRaceWithTheLoopsEnd) {
+  // Every accepted task is run or destroyed, every refused one destroyed: none leaks.
+  auto object = std::make_shared<int>(0);
+  std::atomic<bool> stop = false;
+  std::atomic<int> accepted = 0;
+  auto loop = EventLoop::create().value();
+  std::vector<std::thread> senders;
+  for (int i = 0; i < 3; ++i) {
+    senders.emplace_back([&, handle = loop->handle()] {
+      while (!stop.load()) {
+        if (handle.queue([object] {})) accepted.fetch_add(1);
+      }
+    });
+  }
+  while (accepted.load() < 1000) {
+    loop->quit();
+    EXPECT_TRUE(loop->loop());
+  }
+  loop.reset();
+  stop.store(true);
+  for (std::thread& sender : senders) sender.join();
+  EXPECT_EQ(object.use_count(), 1);
+}
+
+// What a broken precondition does where assertions are on.
 #if defined(LEAT_ASSERTIONS) && LEAT_ASSERTIONS
+TEST(EventLoopDeathTest, L1TheLoopIsUsedOnItsOwnThread) {
+  const std::vector<void (*)(EventLoop&)> calls{
+      [](EventLoop& loop) { loop.loop().value(); },
+      [](EventLoop& loop) { loop.run_after(1s, [] {}); },
+      [](EventLoop& loop) { loop.run_every(1s, [] {}); },
+      [](EventLoop& loop) { loop.cancel(TimerId{}); },
+      [](EventLoop& loop) { loop.release_later(nullptr); },
+      [](EventLoop& loop) { loop.at_iteration_end([] {}); },
+      [](EventLoop& loop) { loop.at_exit([] {}); },
+      [](EventLoop& loop) { loop.cancel_at_exit(1); },
+      [](EventLoop& loop) { Channel(loop, 0).enable_reading().value(); },
+  };
+  for (const auto call : calls) {
+    EXPECT_DEATH(
+        {
+          const auto loop = EventLoop::create().value();
+          std::thread([&] { call(*loop); }).join();
+        },
+        "thread other than the loop's");
+  }
+}
+
+TEST(EventLoopDeathTest, L1TheLoopIsDestroyedOnItsOwnThread) {
   EXPECT_DEATH(
       {
         auto loop = EventLoop::create().value();
-        std::thread([&] { loop->run_after(1s, [] {}); }).join();
+        std::thread([&] { loop.reset(); }).join();
       },
       "thread other than the loop's");
-#else
-  GTEST_SKIP() << "assertions are off in this build";
-#endif
 }
+
+TEST(EventLoopDeathTest, L1TheLoopIsNotDestroyedByItsOwnCallback) {
+  EXPECT_DEATH(
+      {
+        auto loop = EventLoop::create().value();
+        loop->queue_in_loop([&] { loop.reset(); });
+        loop->loop().value();
+      },
+      "destroyed by one of its own callbacks");
+}
+#endif
 
 }  // namespace
 }  // namespace leat

@@ -122,7 +122,7 @@ TEST(EventLoopThread, StopAfterTheLoopHasEndedByItself) {
   thread.stop();
 }
 
-TEST(EventLoopThread, BlocksAsynchronousSignals) {
+TEST(EventLoopThread, L11BlocksAsynchronousSignals) {
   EventLoopThread thread;
   EventLoop* loop = thread.start().value();
   const sigset_t mask = ask_loop(*loop, [] {

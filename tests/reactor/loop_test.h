@@ -50,7 +50,7 @@ inline ssize_t drain(const UniqueFd& fd) {
 class LoopTest : public testing::Test {
  protected:
   LoopTest() : owned_loop(EventLoop::create({.name = "test"}).value()), loop(*owned_loop) {
-    watchdog = loop.run_after(std::chrono::seconds(30), [this] {
+    watchdog = loop.run_every(std::chrono::seconds(30), [this] {
       ADD_FAILURE() << "the loop was left waiting";
       loop.quit();
     });

@@ -50,7 +50,7 @@ TEST_F(SignalWatcherTest, DeliversSignalsOfTheProcessThroughTheLoop) {
   EXPECT_THAT(signals, UnorderedElementsAre(SIGUSR1, SIGUSR2));
 }
 
-TEST_F(SignalWatcherTest, TheLibrarysThreadsLeaveSignalsToTheWatcher) {
+TEST_F(SignalWatcherTest, L11TheLibrarysThreadsLeaveSignalsToTheWatcher) {
   // The thread is older than the watcher, and SIGUSR1 would end the process in it.
   EventLoopThread thread;
   ASSERT_TRUE(thread.start());

@@ -23,6 +23,7 @@ FOLDERS = [".ci", "apps", "bench", "bpf", "cmake", "docs", "examples", "fuzz", "
 CODE = {".h", ".cc", ".c", ".py", ".sh", ".js", ".cmake", ".txt"}
 LONGEST = 450
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]((?:leat|apps)/[^">]+)[">]', re.MULTILINE)
+NUMBERED = r"((?:Step|[A-Z])\d+)[A-Z]\w*"
 MARKS = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "X" + "XX", "HA" + "CK"]) + r")\b")
 
 
@@ -128,7 +129,29 @@ def orphans(tree):
             yield f"{path}: {folder}/CMakeLists.txt does not build it"
 
 
-RULES = {rule.__name__: rule for rule in [layering, purity, first_lines, length, marks, orphans]}
+def numbered_rules(tree):
+    """Each number of docs/event-loop.md has a test that carries it, and the page names them all."""
+    page = "docs/event-loop.md"
+    text = tree.text(page) if page in tree.paths else ""
+    numbers = {"Step" + n for n in re.findall(r"^(\d+)\. \*\*", text, re.MULTILINE)}
+    numbers |= set(re.findall(r"^- \*\*([A-Z]\d+)\*\* ", text, re.MULTILINE))
+    named = {test: number for test, number in re.findall(rf"`({NUMBERED})`", text)}
+    tests = {}
+    for path in tree.having("_test.cc"):
+        if path.startswith("tests/reactor/"):
+            found = re.findall(rf"^TEST\w*\(\s*\w+,\s*({NUMBERED})\)", tree.text(path), re.MULTILINE)
+            tests.update({test: (path, number) for test, number in found})
+    yield from (f"{page}: no test holds {n}" for n in sorted(numbers - set(named.values())))
+    yield from (f"{page}: there is no test {t}" for t in sorted(named.keys() - tests.keys()))
+    for test, (path, number) in tests.items():
+        if number not in numbers:
+            yield f"{path}: {test}, but {page} has no {number}"
+        elif test not in named:
+            yield f"{path}: {page} does not name {test}"
+
+
+RULES = {rule.__name__: rule for rule in [layering, purity, first_lines, length, marks, orphans,
+                                          numbered_rules]}
 
 
 def main():

@@ -79,6 +79,24 @@ class TreeTest(unittest.TestCase):
         self.expect("orphans", "leat/base/lost.cc", "", "does not build it")
         self.expect("orphans", "leat/base/internal/a.cc", "", "does not build it")
 
+    def test_numbered_rules(self):
+        page = "docs/event-loop.md"
+        good = {page: "1. **Wait**\n\n- **W1** Wakes.\n\n`Step1Waits`, `W1Wakes`, `L`, `loop()`\n",
+                "tests/reactor/CMakeLists.txt": "l_test.cc",
+                "tests/reactor/l_test.cc": "TEST(L, Step1Waits) {\nTEST_F(\n    L, W1Wakes) {\n"
+                                           "TEST(L, Other) {\n"}
+        self.assertEqual(self.breaches("numbered_rules", good), [])
+        for path, text, words in [
+                (page, good[page] + "- **W2** Quits.\n", "no test holds W2"),
+                (page, good[page] + "`W1Gone`", "no test W1Gone"),
+                ("tests/reactor/l_test.cc", good["tests/reactor/l_test.cc"] + "TEST(L, W1More) {\n",
+                 "does not name W1More"),
+                ("tests/reactor/l_test.cc", good["tests/reactor/l_test.cc"] + "TEST(L, Z7Lost) {\n",
+                 "has no Z7")]:
+            found = self.breaches("numbered_rules", {**good, path: text})
+            self.assertEqual(len(found), 1, found)
+            self.assertIn(words, found[0])
+
 
 if __name__ == "__main__":
     unittest.main()
