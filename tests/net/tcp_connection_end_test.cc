@@ -213,6 +213,31 @@ TEST(TcpConnectionEnd, WriteTimeout) {
   EXPECT_TRUE(fixture.wait_closed(CloseReason::kWriteTimeout));
 }
 
+TEST(TcpConnectionEnd, WriteTimeoutDoesNotCountWhatWasNotTried) {
+  ServerFixture fixture;
+  TcpConnectionPtr quiet;
+  std::atomic<bool> has_quiet{false};
+  fixture.server().on_connection([&](const TcpConnectionPtr& connection) {
+    if (!quiet) quiet = connection;
+    has_quiet = true;
+  });
+  fixture.server().on_message([&](const TcpConnectionPtr&, ReceiveBuffer& input, Timestamp) {
+    input.consume_all();
+    // Its last output was long ago; its limit is due before this iteration writes.
+    quiet->send("x");
+    quiet->set_write_timeout(50ms);
+  });
+  fixture.start();
+  RawClient first(fixture.address());
+  ASSERT_TRUE(wait_until([&] { return has_quiet.load(); }));
+  RawClient other(fixture.address());
+  std::this_thread::sleep_for(100ms);
+  other.send("go");
+  EXPECT_EQ(first.read(1), "x");
+  EXPECT_FALSE(first.readable_within(30ms)) << "it was cut";
+  testing::run_on(fixture.base(), [&] { quiet.reset(); });
+}
+
 TEST(TcpConnectionEnd, LimitsCanBeSetWhileOpen) {
   ServerFixture fixture;
   fixture.server().on_message(

@@ -107,6 +107,33 @@ TEST(TcpConnectionReceive, PausedInputIsDeliveredOnResume) {
   EXPECT_EQ(client.read(11), "firstsecond");
 }
 
+TEST(TcpConnectionReceive, ResumedInputIsDeliveredBeforeThePeersEnd) {
+  ServerFixture fixture;
+  std::string lines;
+  std::atomic<bool> paused{false};
+  TcpConnectionPtr held;
+  fixture.server().on_message(
+      [&](const TcpConnectionPtr& connection, ReceiveBuffer& input, Timestamp) {
+        lines += input.take(2);
+        if (input.empty()) return;
+        connection->pause_reading();
+        held = connection;
+        paused = true;
+      });
+  fixture.start();
+  RawClient client(fixture.address());
+  client.send("a\nb\n");
+  ASSERT_TRUE(wait_until([&] { return paused.load(); }));
+  // Both at once for the loop: it is asked to go on, and finds the peer's end.
+  testing::run_on(fixture.base(), [&] {
+    client.finish_writing();
+    held->resume_reading();
+    held.reset();
+  });
+  EXPECT_TRUE(fixture.wait_closed(CloseReason::kPeerClosed));
+  EXPECT_EQ(lines, "a\nb\n");
+}
+
 TEST(TcpConnectionReceive, WithoutACallbackInputIsDropped) {
   ServerFixture fixture;
   fixture.start();

@@ -234,8 +234,11 @@ TEST(TcpConnectionSend, AClientThatNeverReadsStopsTheServerReading) {
   const std::string sent = pattern(8 * 1024 * 1024);
   std::thread sender([&] { EXPECT_TRUE(client.send(sent)); });
   EXPECT_TRUE(wait_until([&] { return high.load() > 0; }));
-  // The mark was passed by at most what one read brings.
+  // The mark was passed by at most what one read brings, and then nothing is read.
   EXPECT_LE(high, 256U * 1024 + EventLoop::kScratchSize);
+  const std::uint64_t received = fixture.total(&NetCounters::bytes_received);
+  std::this_thread::sleep_for(50ms);
+  EXPECT_EQ(fixture.total(&NetCounters::bytes_received), received);
   EXPECT_EQ(client.read(sent.size()), sent);
   sender.join();
   EXPECT_TRUE(wait_until([&] { return low.load() > 0; }));
@@ -281,6 +284,26 @@ TEST(TcpConnectionSend, TheBoundHoldsForOtherThreads) {
   EXPECT_TRUE(fixture.wait_closed(CloseReason::kBufferLimit));
   EXPECT_EQ(connection->send("x").error().number(), EPIPE);
   fixture.destroy();
+}
+
+TEST(TcpConnectionSend, WhoHearsThatHisBytesAreSentMaySendMoreInsideAnotherSend) {
+  TcpServerOptions options;
+  options.connection.kernel_send_buffer = 16 * 1024;
+  ServerFixture fixture(options);
+  const std::string large = pattern(4 * 1024 * 1024);
+  fixture.server().on_connection([&](const TcpConnectionPtr& connection) {
+    static const std::string small = "small";
+    std::shared_ptr<const void> replying(
+        small.data(), [here = connection.get()](const void*) { here->send("reply"); });
+    connection->send(std::move(replying), small);
+    connection->send(std::string_view(large));
+    connection->send("end");
+  });
+  fixture.start();
+  RawClient client(fixture.address(), 16 * 1024);
+  const std::string received = client.read(5 + large.size() + 5 + 3);
+  EXPECT_EQ(received.size(), 5 + large.size() + 5 + 3);
+  EXPECT_TRUE(received == "small" + large + "replyend") << "the reply is inside the large one";
 }
 
 TEST(TcpConnectionSend, WriteCompleteTellsWhenAllHasGone) {

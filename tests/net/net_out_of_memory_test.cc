@@ -1,0 +1,114 @@
+// Every allocation on the way of a connection fails once.
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <memory>
+#include <new>
+#include <string>
+#include <string_view>
+
+#include <gtest/gtest.h>
+
+#include "leat/net/tcp_server.h"
+#include "leat/reactor/event_loop.h"
+
+#include "support/raw_client.h"
+#include "tests/reactor/failing_allocator.h"
+
+namespace leat {
+namespace {
+
+using testing::pattern;
+using testing::RawClient;
+
+constexpr std::size_t kMessage = 40'000;
+
+class NetOutOfMemory : public ::testing::Test {
+ protected:
+  NetOutOfMemory() {
+    server_.on_message([this](const TcpConnectionPtr& connection, ReceiveBuffer& input, Timestamp) {
+      if (input.size() < kMessage) return;
+      connection->send(input.view());
+      connection->send(shared_, *shared_);
+      const std::string_view pieces[] = {"some ", "pieces"};
+      connection->send(pieces);
+      input.consume_all();
+    });
+    server_.listen(InetAddress::loopback(0)).value();
+    server_.start().value();
+  }
+  ~NetOutOfMemory() override = default;
+
+  /// Iterations of the loop; how often memory ran out where nobody could say whose fault it is.
+  int run(int iterations) {
+    int left = 0;
+    for (int i = 0; i < iterations; ++i) {
+      loop_->quit();
+      try {
+        EXPECT_TRUE(loop_->loop());
+      } catch (const std::bad_alloc&) {
+        ++left;
+      }
+    }
+    return left;
+  }
+  static std::string take(const RawClient& client) {
+    std::string bytes(kMessage * 2, '\0');
+    const ssize_t count = ::recv(client.fd(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+    bytes.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
+    return bytes;
+  }
+  static bool has_ended(const RawClient& client) {
+    char byte;
+    return ::recv(client.fd(), &byte, 1, MSG_DONTWAIT) == 0 || (errno != EAGAIN);
+  }
+  std::string answer() const { return message_ + *shared_ + "some pieces"; }
+
+  const std::string message_ = pattern(kMessage);
+  const std::shared_ptr<const std::string> shared_ = std::make_shared<std::string>(3000, 's');
+  std::unique_ptr<EventLoop> loop_ = EventLoop::create().value();
+  TcpServer server_{*loop_};
+};
+
+TEST_F(NetOutOfMemory, CostsOneConnectionAtMost) {
+  RawClient witness(server_.addresses().front());
+  run(2);
+  bool happened = true;
+  int ended = 0;
+  for (std::size_t nth = 1; happened && !HasFailure(); ++nth) {
+    SCOPED_TRACE(nth);
+    RawClient client(server_.addresses().front());
+    {
+      const test::FailingAllocation failing(nth);
+      run(2);
+      client.send(std::string_view(message_).substr(0, 1000));
+      run(2);
+      client.send(std::string_view(message_).substr(1000));
+      run(8);
+      happened = test::FailingAllocation::happened();
+    }
+    run(20);
+    // All of the answer or an end, and never an answer with a hole.
+    const std::string got = take(client);
+    EXPECT_EQ(got, answer().substr(0, got.size()));
+    if (got != answer()) {
+      ++ended;
+      EXPECT_TRUE(happened);
+      EXPECT_TRUE(has_ended(client)) << got.size();
+    }
+    client.reset();
+    witness.send(message_);
+    run(20);
+    EXPECT_EQ(take(witness), answer());
+    EXPECT_EQ(server_.connection_count(), 1u);
+  }
+  EXPECT_GT(ended, 5) << "a connection allocates more often than that";
+  bool stopped = false;
+  server_.stop(std::chrono::seconds(10), [&](const StopReport&) { stopped = true; });
+  witness.close();
+  run(20);
+  EXPECT_TRUE(stopped) << "a connection that never was is still counted";
+}
+
+}  // namespace
+}  // namespace leat
