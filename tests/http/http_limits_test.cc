@@ -168,6 +168,24 @@ TEST(HttpLimits, IdleConnectionsAreClosed) {
   EXPECT_TRUE(used.sees_end());
 }
 
+TEST(HttpLimits, ASlowDownloadIsNotIdle) {
+  TcpServerOptions tcp;
+  tcp.connection.kernel_send_buffer = 16 * 1024;
+  HttpFixture fixture({.idle_time = 300ms}, tcp);
+  fixture.server().handle([](const HttpRequest&, HttpResponder responder) {
+    responder.respond(HttpResponse::text(std::string(1024 * 1024, 'x')));
+  });
+  fixture.start();
+  HttpClient client = fixture.client(4096);
+  client.send(get_request("/"));
+  std::this_thread::sleep_for(700ms);
+  // A connection closed meanwhile would send the rest, and answer nothing more.
+  client.send(get_request("/"));
+  EXPECT_EQ(client.read_reply().body.size(), 1024u * 1024);
+  EXPECT_EQ(client.read_reply().body.size(), 1024u * 1024);
+  EXPECT_TRUE(client.sees_end()) << "idle now";
+}
+
 TEST(HttpLimits, RequestsPerConnection) {
   Fine fixture({.max_requests_per_connection = 2});
   HttpClient client = fixture.client();

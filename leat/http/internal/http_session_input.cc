@@ -37,6 +37,8 @@ void HttpSession::drained(bool all) {
   if (connection_ != nullptr && wants_drain_ && !output_is_full()) {
     process();
     if (connection_ != nullptr) connection_->resume_reading();
+  } else if (all && connection_ != nullptr && input_ == Input::kHead && !processing_) {
+    settle();  // it may be idle from now on
   }
 }
 

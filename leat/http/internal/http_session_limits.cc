@@ -20,7 +20,8 @@ void HttpSession::settle() {
         return;
       }
       if (exchange_) state_->give_back(std::move(exchange_));
-      return set_limit(Limit::kIdle, options.idle_time);
+      // A client that is still taking its responses is not idle; the write time limit holds.
+      return set_limit(unsent_responses_ > 0 ? Limit::kNone : Limit::kIdle, options.idle_time);
     case Input::kCollect:
     case Input::kUpload:
       if (upload_paused_) return set_limit(Limit::kNone, {});
