@@ -71,7 +71,8 @@ class CommandLine(unittest.TestCase):
         for option, value in (("--loops", "0"), ("--loops", "many"), ("--loops", "0-99999999"),
                               ("--max-connections", "0"), ("--max-connections", "-1"),
                               ("--backlog", "1e3"), ("--idle-timeout", "-1"),
-                              ("--drain-timeout", "soon"), ("--balance", "fair")):
+                              ("--write-timeout", "x"), ("--drain-timeout", "soon"),
+                              ("--balance", "fair")):
             self.assert_usage_error(["serve", "--echo", option, value], option)
 
     def test_loops_on_a_cpu_that_is_not_there(self):

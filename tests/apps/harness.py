@@ -164,6 +164,19 @@ def receive_exactly(client, count):
     return data
 
 
+def send_until_blocked(client, most, patience=1):
+    """Sends until the peer takes nothing for so many seconds; how many bytes it took."""
+    client.settimeout(patience)
+    sent = 0
+    piece = bytes(256 * 1024)
+    try:
+        while sent < most:
+            sent += client.send(piece)
+    except TimeoutError:
+        pass
+    return sent
+
+
 def main():
     """Runs the tests of the program: SKIPPED if all that ran passed and some did not run."""
     result = unittest.main(verbosity=2, exit=False).result

@@ -7,22 +7,9 @@ import time
 import unittest
 
 from harness import (DEADLINE, SANITIZED, Server, await_true, limit_descriptors, main,
-                     receive_all, receive_exactly, run_leat, run_load)
+                     receive_all, receive_exactly, run_leat, run_load, send_until_blocked)
 
 MIB = 1 << 20
-
-
-def send_until_blocked(client, most):
-    """Sends until the peer takes no more; how many bytes it took."""
-    client.settimeout(1)
-    sent = 0
-    piece = bytes(256 * 1024)
-    try:
-        while sent < most:
-            sent += client.send(piece)
-    except TimeoutError:
-        pass
-    return sent
 
 
 class Streams(unittest.TestCase):
