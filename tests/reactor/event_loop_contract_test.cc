@@ -1,4 +1,8 @@
 // The numbered steps of an iteration, docs/event-loop.md: one test or more for each number.
+#include <sys/epoll.h>
+
+#include <array>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -159,6 +163,36 @@ TEST_F(EventLoopContract, Step3CallsEveryReadyChannelOnce) {
   for (int i = 0; i < 4; ++i) iterate();
   EXPECT_EQ(calls, 200);
   EXPECT_EQ(loop.counters().events.load(), 200u);
+}
+
+TEST_F(EventLoopContract, Step3CallsTheChannelsInTheOrderThatThePollerReported) {
+  constexpr int kPipes = 31;
+  // The kernel reports in the order of becoming ready, so a second epoll tells the poller's order.
+  const UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
+  std::vector<Ends> pipes;
+  std::vector<std::unique_ptr<Channel>> channels;
+  std::vector<int> called;
+  for (int i = 0; i < kPipes; ++i) {
+    pipes.push_back(Ends::pipe());
+    const int fd = pipes.back().a.get();
+    channels.push_back(std::make_unique<Channel>(loop, fd));
+    channels.back()->on_read([&called, fd](Timestamp) { called.push_back(fd); });
+    ASSERT_TRUE(channels.back()->enable_reading());
+    epoll_event wanted{};
+    wanted.events = EPOLLIN;
+    wanted.data.fd = fd;
+    ASSERT_EQ(::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &wanted), 0);
+  }
+  // Neither the order of watching nor its reverse.
+  for (int i = 0; i < kPipes; ++i) {
+    test::write_to(pipes[static_cast<std::size_t>(i * 12 % kPipes)].b, "x");
+  }
+  std::array<epoll_event, kPipes> ready{};
+  ASSERT_EQ(::epoll_wait(epoll.get(), ready.data(), kPipes, 0), kPipes);
+  iterate();
+  std::vector<int> reported;
+  for (const epoll_event& event : ready) reported.push_back(event.data.fd);
+  EXPECT_EQ(called, reported);
 }
 
 TEST_F(EventLoopContract, Step4FiresInOrderOfDeadline) {
