@@ -34,11 +34,12 @@ struct EventLoopOptions {
 };
 
 /// The reactor. A loop belongs to the thread that made it, and must be destroyed there. One
-/// iteration does, in this order (the numbers are a contract, docs/event-loop.md; tests hold
-/// each):
+/// iteration does, in this order (the numbers are a contract, docs/event-loop.md, as are the rules
+/// of waking and of lifetime there; tests hold each):
 ///
 ///   1. Wait until a channel is ready, a timer is due or another thread wakes the loop; do not
-///      wait if tasks are queued, objects wait to be freed, or quit() was called.
+///      wait if tasks are queued, actions of at_iteration_end() wait, objects wait to be freed, or
+///      quit() was called.
 ///   2. Read the clocks: now() and poll_return_time() stand still until the next wait.
 ///   3. Call the ready channels, in the order that the poller reported them.
 ///   4. Fire the timers that are due at now().
@@ -73,7 +74,8 @@ class EventLoop {
 
   // Tasks.
 
-  /// Runs `task` now if called on the loop's thread, otherwise as queue_in_loop(). Any thread.
+  /// Runs `task` now if called on the loop's thread, otherwise as queue_in_loop(). From any thread,
+  /// while the loop lives.
   void run_in_loop(Task task);
 
   /// Runs `task` in step 5 of this iteration or the next; wakes the loop at once, also if it is
