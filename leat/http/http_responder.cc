@@ -27,21 +27,22 @@ HttpResponder::~HttpResponder() {
   try {
     respond(HttpResponse::text("500 Internal Server Error\n", 500));
   } catch (const std::bad_alloc&) {
-    if (session->loop_handle().is_in_loop_thread()) session->handler_threw("out of memory");
+    if (session->loop_handle().is_in_loop_thread())
+      session->cut("an HTTP response found no memory");
   }
 }
 
 Result<void> HttpResponder::respond(HttpResponse response) {
   LEAT_ASSERT(session_ != nullptr, "a responder that has been used");
-  std::shared_ptr<HttpSession> session = std::exchange(session_, nullptr);
-  if (session->loop_handle().is_in_loop_thread()) {
+  if (session_->loop_handle().is_in_loop_thread()) {
+    const std::shared_ptr<HttpSession> session = std::exchange(session_, nullptr);
     return session->respond(exchange_, std::move(response));
   }
-  const LoopHandle& loop = session->loop_handle();
-  const bool queued =
-      loop.queue([session, exchange = exchange_, response = std::move(response)]() mutable {
+  const bool queued = session_->loop_handle().queue(
+      [session = session_, exchange = exchange_, response = std::move(response)]() mutable {
         session->respond(exchange, std::move(response));
       });
+  session_.reset();
   if (queued) return {};
   return Error::from_errno(EPIPE, "the loop of the HTTP connection has ended");
 }
@@ -91,7 +92,7 @@ void HttpStream::cut() noexcept {
   try {
     session->cut_stream(exchange_);
   } catch (const std::bad_alloc&) {
-    session->handler_threw("out of memory");
+    session->cut("an HTTP response found no memory");
   }
 }
 

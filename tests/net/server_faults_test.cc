@@ -105,19 +105,19 @@ TEST_P(ServerFaults, StopTakesWhatWaitsInTheAcceptQueues) {
   ServerFixture fixture({.loops = 2, .balance = GetParam()});
   fixture.server().on_message(testing::echo);
   fixture.start();
-  // Every loop is busy while clients come.
-  std::promise<void> release;
-  const std::shared_future<void> released = release.get_future().share();
-  std::vector<EventLoop*> loops = fixture.server().loops();
-  loops.push_back(&fixture.base());
+  // Every loop is busy while clients come; those that serve, until they have been told to stop.
+  std::promise<void> base_free, others_free;
   std::atomic<std::size_t> busy{0};
-  for (EventLoop* loop : loops) {
-    loop->queue_in_loop([&busy, released] {
+  const auto occupy = [&busy](EventLoop& loop, const std::shared_future<void>& until) {
+    loop.queue_in_loop([&busy, until] {
       ++busy;
-      released.wait();
+      until.wait();
     });
-  }
-  ASSERT_TRUE(wait_until([&] { return busy == loops.size(); }));
+  };
+  occupy(fixture.base(), base_free.get_future().share());
+  const std::shared_future<void> others = others_free.get_future().share();
+  for (EventLoop* loop : fixture.server().loops()) occupy(*loop, others);
+  ASSERT_TRUE(wait_until([&] { return busy == 1 + fixture.server().loops().size(); }));
   std::vector<RawClient> clients;
   for (int i = 0; i < 10; ++i) clients.emplace_back(fixture.address());
   std::optional<StopReport> report;
@@ -126,7 +126,9 @@ TEST_P(ServerFaults, StopTakesWhatWaitsInTheAcceptQueues) {
     report = r;
     done = true;
   });
-  release.set_value();
+  base_free.set_value();
+  testing::run_on(fixture.base(), [] {});
+  others_free.set_value();
   for (RawClient& client : clients) EXPECT_TRUE(client.sees_end()) << "reset, not served";
   clients.clear();
   ASSERT_TRUE(wait_until([&] { return done.load(); }));

@@ -62,7 +62,7 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   void on_stream_closed(std::uint64_t exchange, MoveOnlyFunction<void()> callback);
   void pause_upload(std::uint64_t exchange, bool paused);
   /// Cuts the connection and tells why.
-  void handler_threw(const char* what) noexcept;
+  void cut(const char* why) noexcept;
   [[nodiscard]] bool is_open(std::uint64_t exchange) const;
   /// Any thread.
   [[nodiscard]] const LoopHandle& loop_handle() const { return loop_handle_; }

@@ -31,7 +31,7 @@ HttpSession::~HttpSession() = default;
 void HttpSession::drained(bool all) {
   if (all) unsent_responses_ = 0;
   if (exchange_ && exchange_->on_drained && !stream_is_full()) {
-    const Pass pass(*this);
+    const Pass pass(*this, Pass::Around::kHandlers);
     std::exchange(exchange_->on_drained, nullptr)();
   }
   if (connection_ != nullptr && wants_drain_ && !output_is_full()) {
@@ -71,7 +71,7 @@ void HttpSession::process() {
   };
   {
     const Processing processing(processing_);
-    const Pass pass(*this);
+    const Pass pass(*this, Pass::Around::kHandlers);
     wants_drain_ = false;
     while (connection_ != nullptr && step()) {
     }
@@ -356,15 +356,17 @@ void HttpSession::guarded(const std::function<void()>& work) {
   try {
     work();
   } catch (const std::exception& e) {
-    handler_threw(e.what());
+    LEAT_LOG_ERROR("an HTTP handler threw: {}", e.what());
+    cut("a handler threw");
   } catch (...) {
-    handler_threw("something");
+    cut("an HTTP handler threw something");
   }
 }
 
-void HttpSession::handler_threw(const char* what) noexcept {
-  LEAT_LOG_ERROR("an HTTP handler threw, its connection is cut: {}", what);
-  if (connection_ != nullptr) connection_->finish(CloseReason::kCallbackException);
+void HttpSession::cut(const char* why) noexcept {
+  if (connection_ == nullptr) return;
+  LEAT_LOG_ERROR("an HTTP connection is cut: {}", why);
+  connection_->finish(CloseReason::kCallbackException);
 }
 
 bool HttpSession::output_is_full() const {

@@ -1,6 +1,8 @@
 // Internal: one go at a connection, whose output is gathered.
 #pragma once
 
+#include <cstdint>
+#include <exception>
 #include <new>
 #include <string>
 #include <utility>
@@ -10,20 +12,28 @@
 namespace leat::http::internal {
 
 /// While it lives, responses are written into one string, which goes to the connection at its end:
-/// the responses of many pipelined requests in one piece. A pass inside another does nothing.
+/// the responses of many pipelined requests in one piece. A pass inside another gathers for it.
+/// An exception that leaves a pass around output, such as std::bad_alloc, cuts the connection: who
+/// catches it might go on behind half a response.
 class HttpSession::Pass {
  public:
-  explicit Pass(HttpSession& session) : session_(session), outermost_(!session.gathered_) {
+  enum class Around : std::uint8_t { kOutput, kHandlers };
+
+  explicit Pass(HttpSession& session, Around what = Around::kOutput)
+      : session_(session), what_(what), outermost_(!session.gathered_) {
     if (!outermost_) return;
     buffer_ = session.state_->take_buffer();
     session.gathered_ = &buffer_;
   }
   ~Pass() {
+    if (what_ == Around::kOutput && std::uncaught_exceptions() > exceptions_) {
+      session_.cut("an HTTP response could not be written");
+    }
     if (!outermost_) return;
     try {
       session_.flush_gathered();
     } catch (const std::bad_alloc&) {
-      session_.handler_threw("out of memory");
+      session_.cut("an HTTP response found no memory");
     }
     session_.gathered_ = nullptr;
     session_.state_->give_back(std::move(buffer_));
@@ -33,7 +43,9 @@ class HttpSession::Pass {
 
  private:
   HttpSession& session_;
+  const Around what_;
   const bool outermost_;
+  const int exceptions_ = std::uncaught_exceptions();
   std::string buffer_;
 };
 
