@@ -1,5 +1,7 @@
 // Clients that break rules, take too long or take nothing: an error or a closed connection for
 // them, nothing for others.
+#include <sys/socket.h>
+
 #include <atomic>
 #include <chrono>
 #include <string>
@@ -34,6 +36,12 @@ struct Fine : HttpFixture {
     EXPECT_TRUE(wait_no_connections());
   }
 };
+
+/// Takes so many bytes and not one more; how many came.
+std::size_t receive(const HttpClient& client, std::size_t count) {
+  std::string bytes(count, '\0');
+  return static_cast<std::size_t>(::recv(client.fd(), bytes.data(), count, MSG_WAITALL));
+}
 
 TEST(HttpLimits, MalformedRequestsGetAnErrorAndTheEnd) {
   Fine fixture;
@@ -225,31 +233,65 @@ TEST(HttpLimits, PipelinedRequestsWaitForTheirPredecessorsOutput) {
   for (int i = 0; i < 50; ++i) EXPECT_EQ(client.read_reply().body, "fine ");
 }
 
-TEST(HttpLimits, ConnectionsResetAtAnyByteLeaveNothing) {
+TEST(HttpLimits, RequestsResetAtAnyByteLeaveNothing) {
   Fine fixture;
-  const std::string request =
-      "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+  const std::string head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const std::string request = head + "3\r\nabc\r\n0\r\n\r\n";
+  std::size_t sent = 0;
   for (std::size_t size = 0; size <= request.size(); ++size) {
     HttpClient client = fixture.client();
     client.send(request.substr(0, size));
+    sent += size;
+    // The parser has seen the cut before the reset comes.
+    ASSERT_TRUE(wait_until([&] {
+      return fixture.net_total(&NetCounters::accepted) == size + 1 &&
+             fixture.net_total(&NetCounters::bytes_received) == sent;
+    })) << size;
     client.reset();
+    ASSERT_TRUE(wait_until([&] { return fixture.closed(CloseReason::kReset) == size + 1; }))
+        << size;
   }
+  EXPECT_TRUE(fixture.wait_no_connections());
+  EXPECT_EQ(fixture.total(&HttpCounters::requests), request.size() - head.size() + 1);
+  EXPECT_EQ(fixture.responses(2), 1u) << "to the one that was whole";
+  EXPECT_EQ(fixture.total(&HttpCounters::rejected), 0u);
   fixture.expect_well();
 }
 
-TEST(HttpLimits, AResetInTheMiddleOfAResponseLeavesNothing) {
-  HttpFixture fixture;
+TEST(HttpLimits, ResponsesResetAtAnyByteLeaveNothing) {
+  constexpr std::size_t kBody = 8 * 1024 * 1024;
+  TcpServerOptions tcp;
+  tcp.connection.kernel_send_buffer = 256 * 1024;
+  HttpFixture fixture({}, tcp);
   fixture.server().handle([&](const HttpRequest&, HttpResponder responder) {
-    responder.respond(HttpResponse::text(std::string(8 * 1024 * 1024, 'x')));
+    responder.respond(HttpResponse::text(std::string(kBody, 'x')));
   });
   fixture.start();
-  HttpClient client = fixture.client();
-  client.send(get_request("/"));
-  EXPECT_EQ(client.read(10), "HTTP/1.1 2");
-  client.reset();
+  HttpClient first = fixture.client();
+  first.send(get_request("/"));
+  const std::size_t size = first.read(4096).find("\r\n\r\n") + 4;
+  first.reset();
+  std::uint64_t resets = 1;
+  ASSERT_TRUE(wait_until([&] { return fixture.closed(CloseReason::kReset) == resets; }));
+  for (const std::size_t cut :
+       {std::size_t{0}, std::size_t{1}, size / 2, size - 1, size, size + 1, size + 100'000}) {
+    const std::uint64_t unsent = fixture.net_total(&NetCounters::bytes_unsent);
+    const std::uint64_t blocked = fixture.net_total(&NetCounters::write_blocked);
+    HttpClient client = fixture.client(16 * 1024);
+    client.send(get_request("/"));
+    ASSERT_EQ(receive(client, cut), cut);
+    ASSERT_TRUE(wait_until([&] {
+      return fixture.net_total(&NetCounters::write_blocked) > blocked;
+    })) << cut;
+    client.reset();
+    ++resets;
+    ASSERT_TRUE(wait_until([&] { return fixture.closed(CloseReason::kReset) == resets; })) << cut;
+    EXPECT_GT(fixture.net_total(&NetCounters::bytes_unsent), unsent + kBody / 2) << cut;
+  }
   EXPECT_TRUE(fixture.wait_no_connections());
+  EXPECT_EQ(fixture.responses(2), resets);
   HttpClient other = fixture.client();
-  EXPECT_EQ(other.get("/").body.size(), 8u * 1024 * 1024);
+  EXPECT_EQ(other.get("/").body.size(), kBody);
 }
 
 TEST(HttpLimits, AHalfClosedClientGetsItsAnswers) {

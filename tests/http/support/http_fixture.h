@@ -71,6 +71,14 @@ class HttpFixture {
     for (const HttpCounters* counters : server_->counters()) sum += (counters->*counter).load();
     return sum;
   }
+  /// With a status that begins with this digit.
+  [[nodiscard]] std::uint64_t responses(std::size_t digit) const {
+    std::uint64_t sum = 0;
+    for (const HttpCounters* counters : server_->counters()) {
+      sum += counters->responses[digit].load();
+    }
+    return sum;
+  }
   [[nodiscard]] std::uint64_t net_total(Counter NetCounters::* counter) const {
     std::uint64_t sum = 0;
     for (const NetCounters* counters : server_->tcp().counters()) {
