@@ -273,6 +273,22 @@ void ServerCore::resume_base_acceptors() {
 
 // Stopping.
 
+/// A loop's part of a stop. It reaches the base loop when nobody holds it any more: also if the
+/// loop had ended before, or ends before its turn.
+struct ServerCore::StopAnswer {
+  explicit StopAnswer(std::shared_ptr<ServerCore> core_in)
+      : core(std::move(core_in)), base(core->base_.handle()) {}
+  ~StopAnswer() {
+    base.queue([to = std::move(core), report = part] { to->report_stopped(report); });
+  }
+  StopAnswer(const StopAnswer&) = delete;
+  StopAnswer& operator=(const StopAnswer&) = delete;
+
+  std::shared_ptr<ServerCore> core;
+  const LoopHandle base;
+  StopReport part;
+};
+
 void ServerCore::stop(Duration deadline, TcpServer::StopCallback done) {
   base_.assert_in_loop_thread();
   if (torn_down_) return;
@@ -287,11 +303,10 @@ void ServerCore::stop(Duration deadline, TcpServer::StopCallback done) {
     base_acceptors_.clear();
     loops_to_stop_ = loops_.size();
     for (const auto& share : loops_) {
-      auto report = [base = base_.handle(), core = shared_from_this()](const StopReport& part) {
-        base.queue([core, part] { core->report_stopped(part); });
-      };
-      const bool queued = share->handle().queue([share, report] { share->stop(report); });
-      if (!queued) report(StopReport{});
+      auto answer = std::make_shared<StopAnswer>(shared_from_this());
+      share->handle().queue([share, answer = std::move(answer)] {
+        share->stop([answer](const StopReport& part) { answer->part = part; });
+      });
     }
   }
   if (loops_to_stop_ == 0) {

@@ -53,6 +53,7 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
     std::vector<UniqueFd> sockets;
     Balance balance;
   };
+  struct StopAnswer;
 
   [[nodiscard]] std::size_t serving_loops() const;
   [[nodiscard]] Balance balance_for(const InetAddress& address) const;
