@@ -60,14 +60,14 @@ Result<void> BlockingPool::enqueue(Job& job) {
 }
 
 Result<void> BlockingPool::add_thread() {
-  const auto self = threads_.emplace(threads_.end());
+  // Its place first, but apart: without a thread, or memory for one, it must not count.
+  Threads made(1);
+  const auto self = made.begin();
   Result<std::thread> thread =
       internal::start_service_thread(options_.name, [this, self] { work(self); });
-  if (!thread) {
-    threads_.erase(self);
-    return std::move(thread).error();
-  }
+  if (!thread) return std::move(thread).error();
   *self = std::move(*thread);
+  threads_.splice(threads_.end(), made);
   return {};
 }
 

@@ -1,6 +1,8 @@
 #include "leat/reactor/event_loop_thread.h"
 
+#include <cerrno>
 #include <memory>
+#include <new>
 #include <utility>
 
 #include "leat/base/assert.h"
@@ -71,12 +73,17 @@ void EventLoopThread::run() {
 }
 
 Result<std::unique_ptr<EventLoop>> EventLoopThread::make_loop() {
-  // Before the loop is made, so that its memory is near its CPU.
-  if (!options_.cpus.empty()) {
-    Result<void> pinned = options_.cpus.pin_current_thread();
-    if (!pinned) return std::move(pinned).error();
+  try {
+    // Before the loop is made, so that its memory is near its CPU.
+    if (!options_.cpus.empty()) {
+      Result<void> pinned = options_.cpus.pin_current_thread();
+      if (!pinned) return std::move(pinned).error();
+    }
+    return EventLoop::create({.name = options_.name, .poller = options_.poller});
+  } catch (const std::bad_alloc&) {
+    // Nobody on this thread could take it; start() can.
+    return Error::from_errno(ENOMEM, "make a loop");
   }
-  return EventLoop::create({.name = options_.name, .poller = options_.poller});
 }
 
 void EventLoopThread::announce(Started started) {

@@ -22,12 +22,17 @@ Result<void> EventLoopThreadPool::start() {
     return {};
   }
   loops_.clear();
-  for (std::size_t i = 0; i < options_.count; ++i) {
-    Result<void> thread = start_thread(i);
-    if (!thread) {
-      stop();
-      return thread;
+  try {
+    for (std::size_t i = 0; i < options_.count; ++i) {
+      Result<void> thread = start_thread(i);
+      if (!thread) {
+        stop();
+        return thread;
+      }
     }
+  } catch (...) {
+    stop();
+    throw;
   }
   started_ = true;
   return {};

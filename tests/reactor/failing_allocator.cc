@@ -1,20 +1,32 @@
 #include "tests/reactor/failing_allocator.h"
 
+#include <atomic>
 #include <cstdlib>
 #include <new>
+#include <utility>
 
 namespace {
 
-thread_local std::size_t g_before = 0;    // allocations that succeed before the first failure
-thread_local std::size_t g_failures = 0;  // that are still to come
+std::atomic<std::size_t> g_of_new_threads{0};  // the allocation that fails; 0: none
+
+/// What this thread's next allocations do. Constant-initialised: it is used by the first of them.
+struct Plan {
+  bool is_new = true;
+  std::size_t before = 0;    // allocations that succeed before the first failure
+  std::size_t failures = 0;  // that are still to come
+};
+constinit thread_local Plan t_plan;
 
 bool must_fail() {
-  if (g_failures == 0) return false;
-  if (g_before > 0) {
-    --g_before;
+  if (std::exchange(t_plan.is_new, false)) {
+    if (const std::size_t nth = g_of_new_threads.load(); nth > 0) t_plan = {false, nth - 1, 1};
+  }
+  if (t_plan.failures == 0) return false;
+  if (t_plan.before > 0) {
+    --t_plan.before;
     return false;
   }
-  --g_failures;
+  --t_plan.failures;
   return true;
 }
 
@@ -33,14 +45,20 @@ void* allocate(std::size_t size, std::size_t alignment) {
 namespace leat::test {
 
 FailingAllocation::FailingAllocation(std::size_t nth, std::size_t count) {
-  g_before = nth - 1;
-  g_failures = count;
+  t_plan = {false, nth - 1, count};
 }
 FailingAllocation::~FailingAllocation() {
-  g_failures = 0;
+  t_plan.failures = 0;
 }
 bool FailingAllocation::happened() {
-  return g_failures == 0;
+  return t_plan.failures == 0;
+}
+
+FailingAllocationOfNewThreads::FailingAllocationOfNewThreads(std::size_t nth) {
+  g_of_new_threads.store(nth);
+}
+FailingAllocationOfNewThreads::~FailingAllocationOfNewThreads() {
+  g_of_new_threads.store(0);
 }
 
 }  // namespace leat::test

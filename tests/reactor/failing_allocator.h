@@ -18,4 +18,14 @@ class FailingAllocation {
   [[nodiscard]] static bool happened();
 };
 
+/// While it lives, one allocation of each new thread throws std::bad_alloc, the `nth` of that
+/// thread.
+class FailingAllocationOfNewThreads {
+ public:
+  explicit FailingAllocationOfNewThreads(std::size_t nth);
+  ~FailingAllocationOfNewThreads();
+  FailingAllocationOfNewThreads(const FailingAllocationOfNewThreads&) = delete;
+  FailingAllocationOfNewThreads& operator=(const FailingAllocationOfNewThreads&) = delete;
+};
+
 }  // namespace leat::test

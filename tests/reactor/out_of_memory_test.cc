@@ -1,9 +1,17 @@
 // std::bad_alloc at every single allocation in turn: what was accepted still happens, once.
 #include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <memory>
 #include <new>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
+
+#include "leat/reactor/blocking_pool.h"
+#include "leat/reactor/event_loop_thread_pool.h"
+#include "leat/reactor/signal_watcher.h"
 
 #include "tests/reactor/failing_allocator.h"
 #include "tests/reactor/loop_test.h"
@@ -153,6 +161,141 @@ TEST(OutOfMemory, ALoopThatCannotBeMadeLeavesNothingBehind) {
   const int after = ::dup(0);
   ::close(after);
   EXPECT_EQ(before, after) << "a descriptor was left open";
+}
+
+/// Calls `attempt` with each allocation of this thread in it failing in turn, the last time none;
+/// `after` gets whether std::bad_alloc came out.
+template <typename Attempt, typename After>
+void with_each_allocation_failing(Attempt attempt, After after) {
+  bool happened = true;
+  for (std::size_t nth = 1; happened && !testing::Test::HasFailure(); ++nth) {
+    SCOPED_TRACE(nth);
+    bool thrown = false;
+    {
+      const FailingAllocation failing(nth);
+      try {
+        attempt();
+      } catch (const std::bad_alloc&) {
+        thrown = true;
+      }
+      happened = FailingAllocation::happened();
+    }
+    after(thrown);
+  }
+}
+
+TEST(OutOfMemory, ABlockingPoolTakesWorkOrDoesNothing) {
+  const auto loop = EventLoop::create().value();
+  // One for each attempt, so that each has to make its first thread.
+  std::unique_ptr<BlockingPool> pool;
+  auto object = std::make_shared<int>(0);
+  int done = 0;
+  const auto fresh = [] {
+    return std::make_unique<BlockingPool>(
+        BlockingPoolOptions{.name = "a name that has to be allocated"});
+  };
+  const auto run = [&] {
+    EXPECT_TRUE(pool->run(*loop, [keep = object] {}, [&done, keep = object] { ++done; }));
+  };
+  int accepted = 0;
+  int refusals = 0;
+  pool = fresh();
+  with_each_allocation_failing(run, [&](bool thrown) {
+    ++(thrown ? refusals : accepted);
+    // It goes on working.
+    run();
+    ++accepted;
+    while (done < accepted) {
+      loop->quit();
+      ASSERT_TRUE(loop->loop());
+    }
+    EXPECT_EQ(object.use_count(), 1);
+    EXPECT_EQ(pool->counters().finished, thrown ? 1u : 2u);
+    pool = fresh();
+  });
+  EXPECT_EQ(done, accepted);
+  EXPECT_GE(refusals, 4) << "run() allocates more often than that";
+}
+
+TEST(OutOfMemory, AThreadOfALoopStartsOrDoesNot) {
+  std::unique_ptr<EventLoopThread> thread = std::make_unique<EventLoopThread>();
+  int refusals = 0;
+  with_each_allocation_failing([&] { EXPECT_TRUE(thread->start()); },
+                               [&](bool thrown) {
+                                 if (thrown) ++refusals;
+                                 EXPECT_TRUE(thread->start());
+                                 thread = std::make_unique<EventLoopThread>();
+                               });
+  EXPECT_GE(refusals, 1);
+}
+
+TEST(OutOfMemory, ALoopThatItsThreadCannotMakeIsAnError) {
+  int refusals = 0;
+  for (std::size_t nth = 1; nth <= 12; ++nth) {
+    SCOPED_TRACE(nth);
+    EventLoopThread thread(
+        {.name = "a name that has to be allocated",
+         .on_exception = [](EventLoop&, const std::exception_ptr&) {}});  // of the running loop
+    {
+      const test::FailingAllocationOfNewThreads failing(nth);
+      const Result<EventLoop*> started = thread.start();
+      if (!started) {
+        EXPECT_EQ(started.error().number(), ENOMEM);
+        ++refusals;
+      }
+      thread.stop();
+    }
+    EXPECT_TRUE(thread.start()) << "it can be tried again";
+  }
+  EXPECT_GE(refusals, 5) << "a loop allocates more often than that";
+}
+
+TEST(OutOfMemory, AThreadPoolThatCannotStartIsAsBefore) {
+  const auto base = EventLoop::create().value();
+  EventLoopThreadPool pool(*base, {.count = 3});
+  int refusals = 0;
+  with_each_allocation_failing([&] { EXPECT_TRUE(pool.start()); },
+                               [&](bool thrown) {
+                                 if (thrown) {
+                                   ++refusals;
+                                   EXPECT_EQ(pool.loops(), std::vector<EventLoop*>{base.get()});
+                                   EXPECT_EQ(&pool.next_loop(), base.get());
+                                 }
+                                 EXPECT_TRUE(pool.start());
+                                 EXPECT_EQ(pool.loops().size(), 3u);
+                                 pool.stop();
+                               });
+  EXPECT_GE(refusals, 6);
+}
+
+TEST(OutOfMemory, ASignalWatcherThatCannotBeMadeLeavesNothingBehind) {
+  const auto loop = EventLoop::create().value();
+  auto object = std::make_shared<int>(0);
+  std::unique_ptr<SignalWatcher> watcher;
+  const auto is_blocked = [] {
+    sigset_t mask;
+    ::pthread_sigmask(SIG_BLOCK, nullptr, &mask);
+    return sigismember(&mask, SIGUSR2) == 1;
+  };
+  int refusals = 0;
+  with_each_allocation_failing(
+      [&] {
+        watcher =
+            SignalWatcher::create(*loop, {SIGUSR2}, [keep = object](int, const signalfd_siginfo&) {
+            }).value();
+      },
+      [&](bool thrown) {
+        EXPECT_EQ(is_blocked(), !thrown);
+        if (!thrown) {
+          watcher.reset();
+          loop->quit();
+          ASSERT_TRUE(loop->loop());
+        }
+        if (thrown) ++refusals;
+        EXPECT_FALSE(is_blocked());
+        EXPECT_EQ(object.use_count(), 1);
+      });
+  EXPECT_GE(refusals, 2);
 }
 
 }  // namespace
