@@ -3,10 +3,12 @@
 #include <chrono>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 #include <unordered_set>
 
 #include <gtest/gtest.h>
 
+#include "leat/base/monotonic_time.h"
 #include "leat/base/random.h"
 
 namespace leat {
@@ -18,6 +20,14 @@ constexpr std::int64_t kSecond = 1'000'000;
 constexpr std::int64_t kGreatest = std::numeric_limits<std::int64_t>::max();
 constexpr Timestamp kLast = Timestamp::from_microseconds(kGreatest);
 constexpr Timestamp kFirst = Timestamp::from_microseconds(-kGreatest);
+
+// A date is no deadline, and neither becomes the other by accident.
+static_assert(!std::is_constructible_v<Timestamp, MonotonicTime>);
+static_assert(!std::is_constructible_v<MonotonicTime, Timestamp>);
+template <typename A, typename B>
+concept Subtractable = requires(A a, B b) { a - b; };
+static_assert(Subtractable<Timestamp, Timestamp> && !Subtractable<Timestamp, MonotonicTime>);
+static_assert(!Subtractable<MonotonicTime, Timestamp>);
 
 Timestamp at(std::int64_t microseconds) {
   return Timestamp::from_microseconds(microseconds);

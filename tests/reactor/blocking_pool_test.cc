@@ -1,5 +1,6 @@
 #include "leat/reactor/blocking_pool.h"
 
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <condition_variable>
@@ -8,10 +9,13 @@
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "leat/reactor/event_loop_thread_pool.h"
 
 #include "tests/reactor/loop_test.h"
 
@@ -261,20 +265,34 @@ TEST_F(BlockingPoolTest, L11ItsThreadsBlockAsynchronousSignals) {
 }
 
 TEST_F(BlockingPoolTest, ManyLoopsAndThreads) {
-  constexpr int kJobs = 2000;
-  BlockingPool pool({.threads = 4, .max_queued = kJobs, .idle_time = 1ms});
-  long long sum = 0;
-  int delivered = 0;
-  for (int i = 0; i < kJobs; ++i) {
-    ASSERT_TRUE(pool.run(
-        loop, [i] { return i; },
-        [&](int number) {
-          sum += number;
-          if (++delivered == kJobs) loop.quit();
-        }));
+  constexpr int kLoops = 3;
+  constexpr int kJobs = 1000;  // of each loop
+  BlockingPool pool({.threads = 4, .max_queued = kLoops * kJobs, .idle_time = 1ms});
+  EventLoopThreadPool homes(loop, {.count = kLoops});
+  ASSERT_TRUE(homes.start());
+  std::array<long long, kLoops> sums{};  // each of its loop's thread only
+  std::atomic<int> left = kLoops * kJobs;
+  std::vector<std::thread> senders;
+  senders.reserve(kLoops);
+  for (std::size_t s = 0; s < kLoops; ++s) {
+    senders.emplace_back([&, s] {
+      EventLoop* home = homes.loops()[s];
+      for (int i = 0; i < kJobs; ++i) {
+        const auto done = [&, s, home](int number) {
+          EXPECT_TRUE(home->is_in_loop_thread());
+          sums[s] += number;
+          if (left.fetch_sub(1) == 1) loop.quit();
+        };
+        EXPECT_TRUE(pool.run(*home, [i] { return i; }, done));
+        EXPECT_GE(pool.counters().accepted, pool.counters().finished);
+      }
+    });
   }
+  for (std::thread& sender : senders) sender.join();
   run();
-  EXPECT_EQ(sum, kJobs * (kJobs - 1LL) / 2);
+  homes.stop();
+  for (const long long sum : sums) EXPECT_EQ(sum, kJobs * (kJobs - 1LL) / 2);
+  EXPECT_EQ(pool.counters().finished, std::uint64_t{kLoops} * kJobs);
 }
 
 }  // namespace

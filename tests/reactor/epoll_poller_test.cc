@@ -1,40 +1,24 @@
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 
-#include <array>
 #include <cerrno>
-#include <cstddef>
 #include <thread>
 
 #include <gtest/gtest.h>
 
 #include "tests/reactor/loop_test.h"
+#include "tests/reactor/system_call_filter.h"
 
 namespace leat {
 namespace {
 
 using namespace std::chrono_literals;
 
-/// Makes epoll_pwait2() fail in this thread, as a container's older seccomp profile does.
-bool deny_epoll_pwait2() {
-  std::array<sock_filter, 4> filter{{
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_epoll_pwait2, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  }};
-  const sock_fprog program{.len = filter.size(), .filter = filter.data()};
-  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
-}
-
 TEST(EpollPoller, TimersWorkWhereEpollPwait2IsDenied) {
   bool denied = false;
   // The filter stays with its thread.
   std::thread([&denied] {
-    denied = deny_epoll_pwait2();
+    // As a container's older seccomp profile does.
+    denied = test::deny_system_calls({SYS_epoll_pwait2}, EPERM);
     if (!denied) return;
     auto loop = EventLoop::create().value();
     const MonotonicTime start = monotonic_now();

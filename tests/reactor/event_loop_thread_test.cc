@@ -1,6 +1,7 @@
 #include "leat/reactor/event_loop_thread.h"
 
 #include <pthread.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 
 #include <array>
@@ -8,12 +9,16 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 #include <gtest/gtest.h>
 
 #include "leat/base/cpu_set.h"
+#include "leat/base/unique_fd.h"
+#include "leat/reactor/channel.h"
 #include "leat/reactor/event_loop.h"
 
 namespace leat {
@@ -152,6 +157,21 @@ TEST(EventLoopThread, OnExceptionTakesWhatLeavesTheLoopAndItGoesOn) {
   EXPECT_EQ(taken.load(), 1);
   loop->queue_in_loop([] { throw std::runtime_error("in a task"); });
   EXPECT_EQ(ask_loop(*loop, [&] { return taken.load(); }), 2);
+  loop->queue_in_loop([=] {
+    loop->at_iteration_end([] { throw std::runtime_error("in an end action"); });
+    loop->run_at(MonotonicTime(), [] { throw std::runtime_error("in a timer"); });
+  });
+  const UniqueFd event(::eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC));
+  std::optional<Channel> channel;
+  loop->queue_in_loop([&, loop] {
+    channel.emplace(*loop, event.get());
+    channel->on_read([&](Timestamp) {
+      channel->remove();
+      throw std::runtime_error("in a channel");
+    });
+    EXPECT_TRUE(channel->enable_reading());
+  });
+  while (taken.load() < 5) std::this_thread::yield();
 }
 
 TEST(EventLoopThreadDeathTest, WithoutAHandlerAnExceptionEndsTheProcess) {

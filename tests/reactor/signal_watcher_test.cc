@@ -131,5 +131,26 @@ TEST_F(SignalWatcherTest, RefusesWhatCannotBeWatched) {
   EXPECT_FALSE(is_blocked(SIGUSR1));
 }
 
+#if defined(LEAT_ASSERTIONS) && LEAT_ASSERTIONS
+TEST(SignalWatcherDeathTest, BelongsToItsLoopsThread) {
+  const auto ignore = [](int, const signalfd_siginfo&) {};
+  EXPECT_DEATH(
+      {
+        const auto loop = EventLoop::create().value();
+        std::thread([&] {
+          static_cast<void>(SignalWatcher::create(*loop, {SIGUSR1}, ignore));
+        }).join();
+      },
+      "thread other than the loop's");
+  EXPECT_DEATH(
+      {
+        const auto loop = EventLoop::create().value();
+        auto watcher = SignalWatcher::create(*loop, {SIGUSR1}, ignore).value();
+        std::thread([&] { watcher.reset(); }).join();
+      },
+      "thread other than the loop's");
+}
+#endif
+
 }  // namespace
 }  // namespace leat
