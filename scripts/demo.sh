@@ -11,8 +11,10 @@ for tool in curl wrk python3; do
   command -v "$tool" >/dev/null || { echo "demo.sh: $tool is missing" >&2; exit 1; }
 done
 
-readonly wrk_seconds=6 open_seconds=6 connections=64
+readonly wrk_seconds=6 open_seconds=6
 cores=$(nproc)
+# So many that, whatever the kernel's hash, every loop gets some.
+connections=$((cores > 8 ? 8 * cores : 64))
 work=$(mktemp -d)
 site=$work/site
 server=0
@@ -63,13 +65,21 @@ start_server() {
   url=http://127.0.0.1:$port
 }
 
-# stop_server: SIGTERM, and the exit status in $status.
+# stop_server NAME: SIGTERM; the exit status in $status, the report in stop.NAME.
 stop_server() {
   kill -TERM "$server"
   status=0
   wait "$server" || status=$?
   server=0
-  tail -n 1 "$work/log" >"$work/stop"
+  tail -n 1 "$work/log" >"$work/stop.$1"
+}
+
+# check_loops NAME WHAT CONDITION: over n, the connections that each loop got, in Python.
+check_loops() {
+  local accepted holds=False
+  accepted=$(json "$work/stop.$1" '[loop["accepted"] for loop in d["counters"]["loops"]]' 2>&1) &&
+    holds=$(python3 -c "n = $accepted; print($3)")
+  if [[ $holds == True ]]; then ok "$1: $2: $accepted"; else wrong "$1: $2" "$accepted"; fi
 }
 
 # cpu_ticks: user and system time of the server so far (man 5 proc, fields 14 and 15).
@@ -195,7 +205,7 @@ drain_under_load() {
     (($(json "$work/counters" 'd["open"]') >= 17)) || ((SECONDS > deadline)); do
     sleep 0.05
   done
-  stop_server
+  stop_server round_robin
   for i in "${!pids[@]}"; do
     if wait "${pids[$i]}" && cmp -s "$work/slow.$((i + 1))" "$site/big.bin"; then
       whole=$((whole + 1))
@@ -203,7 +213,8 @@ drain_under_load() {
   done
   check "downloads that arrived whole" 16 "$whole"
   check "exit status of the server" 0 "$status"
-  check "connections cut" 0 "$(json "$work/stop" 'd["cut"]')"
+  check "connections cut" 0 "$(json "$work/stop.round_robin" 'd["cut"]')"
+  check_loops round_robin "every loop got the same" 'max(n) - min(n) <= 1'
 }
 
 printf 'Leat on %s cores of %s, Linux %s\n' "$cores" \
@@ -218,12 +229,15 @@ title "$connections connections ask for a page of 1 KiB; clients and server shar
 wrk_errors=0 load_failed=''
 row "balance, client" "requests/s" "p50 us" "p99 us" "p99.9 us" "CPU us" "connections by loop"
 measure kernel_hash
-stop_server
+stop_server kernel_hash
+first_status=$status
 start_server round_robin
 measure round_robin
 echo "  'half of it': leat load, open loop at half of wrk's rate; CPU us: server CPU time a request"
 check "errors that wrk saw" 0 "$wrk_errors"
 check "errors that leat load saw" "" "$load_failed"
+check "exit status of the first server" 0 "$first_status"
+check_loops kernel_hash "every loop got connections" 'min(n) >= 1'
 
 drain_under_load
 
