@@ -3,8 +3,11 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <thread>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -66,10 +69,115 @@ InetAddress port_in_time_wait(Reuse reuse) {
 constexpr Reuse kNone{false, false};
 constexpr Reuse kAddress{true, false};
 constexpr Reuse kPort{false, true};
+constexpr Reuse kBoth{true, true};
 
-TEST(ReuseAddress, BindsAPortInTimeWait) {
-  EXPECT_EQ(open_error(port_in_time_wait(kAddress), options(kAddress)), 0);
+/// What the new socket meets on its port.
+enum class Holder { kTimeWait, kListener, kBound };
+
+/// A row of the table of docs/reuse.md: 0 or the errno value that the new socket gets if both
+/// sockets have neither option, SO_REUSEADDR, SO_REUSEPORT.
+struct Row {
+  const char* name;
+  Holder holder;
+  bool same_user;
+  int neither;
+  int address;
+  int port;
+};
+
+constexpr Row kTable[] = {
+    {"TimeWaitOfTheSameUser", Holder::kTimeWait, true, EADDRINUSE, 0, 0},
+    {"TimeWaitOfAnotherUser", Holder::kTimeWait, false, EADDRINUSE, 0, 0},
+    {"ListenerOfTheSameUser", Holder::kListener, true, EADDRINUSE, EADDRINUSE, 0},
+    {"ListenerOfAnotherUser", Holder::kListener, false, EADDRINUSE, EADDRINUSE, EADDRINUSE},
+    {"BoundByTheSameUser", Holder::kBound, true, EADDRINUSE, 0, 0},
+    {"BoundByAnotherUser", Holder::kBound, false, EADDRINUSE, 0, EADDRINUSE},
+};
+
+/// An option counts if both sockets have it; of two, the one that allows more.
+int expected(const Row& row, Reuse old, Reuse fresh) {
+  const bool by_address = old.address && fresh.address && row.address == 0;
+  const bool by_port = old.port && fresh.port && row.port == 0;
+  return by_address || by_port ? 0 : row.neither;
 }
+
+UniqueFd bind_without_listening(Reuse reuse) {
+  const InetAddress address = InetAddress::loopback(0);
+  UniqueFd socket = leat::testing::plain_socket(address);
+  const int fd = socket.get();
+  if (reuse.address) set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR").value();
+  if (reuse.port) set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT").value();
+  EXPECT_EQ(::bind(fd, address.get(), address.size()), 0);
+  return socket;
+}
+
+class PortReuseTable : public ::testing::TestWithParam<std::tuple<Row, std::string>> {
+ protected:
+  /// Tries to listen where `old` is, and lets whoever is bound there listen as well.
+  void check(const Row& row, Reuse old, Reuse fresh) {
+    UniqueFd holder;
+    InetAddress held;
+    if (row.holder == Holder::kTimeWait) {
+      held = port_in_time_wait(old);
+    } else {
+      holder = row.holder == Holder::kListener
+                   ? open_listener(InetAddress::loopback(0), options(old)).value()
+                   : bind_without_listening(old);
+      held = bound(holder);
+    }
+    const InetAddress wanted =
+        InetAddress::parse(std::get<1>(GetParam()) + ":" + std::to_string(held.port())).value();
+
+    Result<UniqueFd> opened = UniqueFd();
+    std::optional<ChildProcess> other;
+    int answer = 0;
+    if (row.same_user) {
+      opened = open_listener(wanted, options(fresh));
+      if (!opened) answer = opened.error().number();
+    } else {
+      other.emplace([&](UniqueFd& keep) -> std::string {
+        if (::setuid(33) != 0) return "no setuid";
+        Result<UniqueFd> theirs = open_listener(wanted, options(fresh));
+        if (!theirs) return std::to_string(theirs.error().number());
+        keep = std::move(*theirs);
+        return "0";
+      });
+      no_second_user = other->output() == "no setuid";
+      if (no_second_user) return;
+      answer = std::stoi(other->output());
+    }
+    EXPECT_EQ(answer, expected(row, old, fresh));
+
+    if (row.holder != Holder::kBound || answer != 0) return;
+    const bool shared = old.port && fresh.port && row.same_user;
+    const int second = ::listen(holder.get(), 1) == 0 ? 0 : errno;
+    EXPECT_EQ(second, shared ? 0 : EADDRINUSE) << "of the one that was bound first";
+  }
+
+  bool no_second_user = false;
+};
+
+TEST_P(PortReuseTable, HoldsForEachPairOfOptions) {
+  for (const Reuse old : {kNone, kAddress, kPort, kBoth}) {
+    for (const Reuse fresh : {kNone, kAddress, kPort, kBoth}) {
+      SCOPED_TRACE(::testing::Message() << "old " << old.address << old.port << ", new "
+                                        << fresh.address << fresh.port << " (address, port)");
+      check(std::get<0>(GetParam()), old, fresh);
+      if (no_second_user) GTEST_SKIP() << "needs root, to bind as a second user";
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(PortReuse, PortReuseTable,
+                         ::testing::Combine(::testing::ValuesIn(kTable),
+                                            ::testing::Values("127.0.0.1", "0.0.0.0", "[::]")),
+                         [](const auto& cell) {
+                           const std::string& address = std::get<1>(cell.param);
+                           const char* where = address == "[::]"      ? "FromAnyIpv6"
+                                               : address == "0.0.0.0" ? "FromAny"
+                                                                      : "FromTheSameAddress";
+                           return std::get<0>(cell.param).name + std::string(where);
+                         });
 
 TEST(ReuseAddress, WithoutItThePortInTimeWaitIsRefused) {
   const InetAddress address = port_in_time_wait(kAddress);
@@ -79,28 +187,6 @@ TEST(ReuseAddress, WithoutItThePortInTimeWaitIsRefused) {
             "bind " + address.to_string() +
                 " (old connections are in TIME_WAIT, and SO_REUSEADDR is off): "
                 "Address already in use");
-}
-
-TEST(ReuseAddress, IsNeededOnTheOldSocketToo) {
-  EXPECT_EQ(open_error(port_in_time_wait(kNone), options(kAddress)), EADDRINUSE);
-}
-
-TEST(ReuseAddress, IsNoWayToShareAListeningPort) {
-  const UniqueFd first = open_listener(InetAddress::loopback(0), options(kAddress)).value();
-  EXPECT_EQ(open_error(bound(first), options(kAddress)), EADDRINUSE);
-  EXPECT_EQ(open_error(InetAddress::any(bound(first).port()), options(kAddress)), EADDRINUSE);
-}
-
-TEST(ReuseAddress, LetsTwoBindUntilOneListens) {
-  const UniqueFd first = leat::testing::plain_socket(InetAddress());
-  ASSERT_TRUE(set_option(first.get(), SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR"));
-  const InetAddress wanted = InetAddress::loopback(0);
-  ASSERT_EQ(::bind(first.get(), wanted.get(), wanted.size()), 0);
-  const InetAddress address = bound(first);
-  const Result<UniqueFd> second = open_listener(address, options(kAddress));
-  ASSERT_TRUE(second);
-  EXPECT_EQ(::listen(first.get(), 1), -1);
-  EXPECT_EQ(errno, EADDRINUSE);
 }
 
 TEST(ReusePort, SharesAListeningPortAndItsConnections) {
@@ -119,42 +205,20 @@ TEST(ReusePort, SharesAListeningPortAndItsConnections) {
   EXPECT_GT(of_second, 0);
 }
 
-TEST(ReusePort, IsNeededOnBoth) {
-  const UniqueFd first = open_listener(InetAddress::loopback(0), options(kPort)).value();
-  EXPECT_EQ(open_error(bound(first), options(kAddress)), EADDRINUSE);
-  const UniqueFd plain = open_listener(InetAddress::loopback(0), options(kAddress)).value();
-  EXPECT_EQ(open_error(bound(plain), options(kPort)), EADDRINUSE);
-}
-
-TEST(ReusePort, BindsAPortInTimeWaitToo) {
-  EXPECT_EQ(open_error(port_in_time_wait(kPort), options(kPort)), 0);
-}
-
-TEST(ReusePort, IsForTheSameUserOnly) {
-  const UniqueFd first = open_listener(InetAddress::loopback(0), options(kPort)).value();
-  const InetAddress address = bound(first);
-  const ChildProcess child([&](UniqueFd&) -> std::string {
-    if (::setuid(33) != 0) return "no setuid";
-    return open_error(address, options(kPort)) == EADDRINUSE ? "refused" : "joined";
-  });
-  if (child.output() == "no setuid") GTEST_SKIP() << "needs root, to bind as a second user";
-  EXPECT_EQ(child.output(), "refused");
-}
-
 TEST(ReusePort, UnixSocketsKnowNone) {
   EXPECT_EQ(open_error(InetAddress::unix_abstract("leat-reuse").value(), options(kPort)),
             EOPNOTSUPP);
 }
 
 TEST(ReusePort, TheFirstOfAGroupRefusesToJoinAnother) {
-  ListenerOptions first_options = options({true, true});
+  ListenerOptions first_options = options(kBoth);
   first_options.first_of_group = true;
   const Result<UniqueFd> first = open_listener(InetAddress::loopback(0), first_options);
   ASSERT_TRUE(first);
   const InetAddress address = bound(*first);
-  const Result<UniqueFd> member = open_listener(address, options({true, true}));
+  const Result<UniqueFd> member = open_listener(address, options(kBoth));
   ASSERT_TRUE(member) << member.error().message();
-  const Result<UniqueFd> member2 = open_listener(address, options({true, true}));
+  const Result<UniqueFd> member2 = open_listener(address, options(kBoth));
   ASSERT_TRUE(member2) << member2.error().message();
   EXPECT_EQ(open_error(address, first_options), EADDRINUSE);
   std::vector<UniqueFd> clients;
@@ -165,9 +229,9 @@ TEST(ReusePort, TheFirstOfAGroupRefusesToJoinAnother) {
 }
 
 TEST(ReusePort, TheFirstOfAGroupBindsAPortInTimeWait) {
-  ListenerOptions first_options = options({true, true});
+  ListenerOptions first_options = options(kBoth);
   first_options.first_of_group = true;
-  EXPECT_EQ(open_error(port_in_time_wait({true, true}), first_options), 0);
+  EXPECT_EQ(open_error(port_in_time_wait(kBoth), first_options), 0);
 }
 
 }  // namespace
