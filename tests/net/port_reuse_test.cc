@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <thread>
 #include <tuple>
@@ -84,6 +85,10 @@ struct Row {
   int address;
   int port;
 };
+
+void PrintTo(const Row& row, std::ostream* out) {
+  *out << row.name;
+}
 
 constexpr Row kTable[] = {
     {"TimeWaitOfTheSameUser", Holder::kTimeWait, true, EADDRINUSE, 0, 0},
