@@ -2,6 +2,7 @@
 
 import collections
 import json
+import math
 import os
 import pathlib
 import platform
@@ -145,16 +146,19 @@ class Turns:
 
 
 def spread(values):
-    """Median and quartiles of what is there."""
+    """Median of what is there, quartiles, and where the true median lies in 95 of 100 cases."""
     values = sorted(v for v in values if v is not None)
     if not values:
         return None
-    if len(values) < 4:
-        return {"median": statistics.median(values), "q1": values[0], "q3": values[-1],
-                "min": values[0], "max": values[-1], "n": len(values)}
-    q1, median, q3 = statistics.quantiles(values, n=4, method="inclusive")
-    return {"median": median, "q1": q1, "q3": q3, "min": values[0], "max": values[-1],
-            "n": len(values)}
+    count = len(values)
+    # The ranks that hold the median by the binomial distribution; they assume no shape.
+    reach = math.ceil(0.98 * math.sqrt(count))
+    low = values[max(0, count // 2 - reach)]
+    high = values[min(count - 1, (count - 1) // 2 + reach)]
+    q1, _, q3 = (statistics.quantiles(values, n=4, method="inclusive") if count > 1
+                 else values * 3)
+    return {"median": statistics.median(values), "low": low, "high": high, "q1": q1, "q3": q3,
+            "min": values[0], "max": values[-1], "n": count}
 
 
 def paired(ours, theirs):
@@ -163,8 +167,8 @@ def paired(ours, theirs):
 
 
 def noise_of(control):
-    """How far from 1 a ratio of a program to itself lies in half of the rounds."""
-    return max(abs(control["q1"] - 1), abs(control["q3"] - 1))
+    """How far from 1 the median ratio of a program to itself may lie by chance."""
+    return max(abs(control["low"] - 1), abs(control["high"] - 1))
 
 
 def write_json(path, result):

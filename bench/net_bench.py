@@ -165,9 +165,9 @@ def judge(turns, names):
     row["behind"] = []
     for name in (p for p in PEERS if p in names):
         peer = row["servers"][name]
-        if peer["leat_cost_ratio"]["median"] > 1 + row["cost_noise"]:
+        if peer["leat_cost_ratio"]["low"] > 1 + row["cost_noise"]:
             row["behind"].append(f"{name} (cost)")
-        if peer["leat_rate_ratio"]["median"] < 1 - row["rate_noise"]:
+        if peer["leat_rate_ratio"]["high"] < 1 - row["rate_noise"]:
             row["behind"].append(f"{name} (rate)")
     return row
 
@@ -181,7 +181,7 @@ def print_row(title, unit, row):
     for name, s in row["servers"].items():
         r = s["leat_cost_ratio"]
         ratios, speed = ("", "") if name == "leat" else (
-            f"{r['median']:.3f} [{r['q1']:.3f}..{r['q3']:.3f}]",
+            f"{r['median']:.3f} [{r['low']:.3f}..{r['high']:.3f}]",
             f"{s['leat_rate_ratio']['median']:.3f}")
         print(f"  {name:<11}{s['cost']['median'] / scale:>10.2f}{'':<8}{ratios:<22}"
               f"{s['rate']['median']:>14,.0f}  {speed:<9}{s['p50_us']:>8,.0f}{s['p99_us']:>9,.0f}"
@@ -201,7 +201,7 @@ def run(options):
     print("Versions: " + ", ".join(sorted({v for v in bench.versions.values()})))
     print(f"One loop on CPU {bench.place.server_cpus()}, the client on {bench.place.client_cpus()}"
           f"{', real-time priority' if options.realtime else ''}; {blocks} x {rounds} rounds of turns.\n"
-          "Ratios are medians of those of the same round, with their quartiles. Cost below 1 and "
+          "Ratios are medians of those of the same round, with their 95 % range. Cost below 1 and "
           "rate above 1: Leat is ahead.")
     result = {"machine": facts, "versions": bench.versions, "rounds": blocks * rounds, "rows": {}}
     for row in wanted:

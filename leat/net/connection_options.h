@@ -30,7 +30,8 @@ struct ConnectionOptions {
   Duration idle_timeout{0};
   /// Closes one that has sent nothing for so long while it was being read.
   Duration read_timeout{0};
-  /// Closes one that has taken nothing for so long while output was waiting.
+  /// Closes one that has taken nothing for so long while output was waiting: no byte more was
+  /// acknowledged (SIOCOUTQ, man 7 tcp). It is noticed within twice that time.
   Duration write_timeout{0};
   /// After close(): how long output may stand still, and then how long the peer may take to
   /// finish as well, before the connection is cut.

@@ -1,7 +1,9 @@
 #include "leat/net/tcp_connection.h"
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -236,11 +238,23 @@ void TcpConnection::arm_limits() {
 void TcpConnection::check_limits() {
   limit_timer_ = {};
   const std::optional<Limit> next = next_limit();
-  if (next && next->due <= loop_.now()) {
+  const bool is_due = next && next->due <= loop_.now();
+  if (is_due && (next->reason == CloseReason::kReadTimeout || !peer_goes_on_taking())) {
     finish(next->reason);
-  } else {
-    arm_limits();
+    return;
   }
+  if (is_due) last_progress_ = loop_.now();
+  arm_limits();
+}
+
+/// The kernel's queue may hold more than a slow peer takes in the time of a limit, so what was
+/// acknowledged is progress as well. Asked for only when a limit is due, and compared with the last
+/// time it was: one may be kept to for up to twice its time.
+bool TcpConnection::peer_goes_on_taking() {
+  int left = 0;
+  if (::ioctl(socket_.get(), SIOCOUTQ, &left) != 0 || left == 0) return false;
+  const auto taken = static_cast<std::int64_t>(bytes_sent_.load()) - left;
+  return taken > std::exchange(taken_, std::max(taken_, taken));
 }
 
 // Queries.

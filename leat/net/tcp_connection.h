@@ -202,6 +202,7 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   void reset_on_close();
   void arm_limits();
   void check_limits();
+  [[nodiscard]] bool peer_goes_on_taking();
   struct Limit {
     MonotonicTime due;
     CloseReason reason;
@@ -247,6 +248,7 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   Duration write_timeout_;
   MonotonicTime last_received_;
   MonotonicTime last_progress_;  // of output
+  std::int64_t taken_ = 0;       // bytes that the peer had acknowledged when a limit was due
   MonotonicTime limit_due_;
   TimerId limit_timer_;
 

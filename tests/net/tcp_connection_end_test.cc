@@ -1,11 +1,14 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include <algorithm>
 #include <any>
 #include <atomic>
+#include <chrono>
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -211,6 +214,36 @@ TEST(TcpConnectionEnd, WriteTimeout) {
   fixture.start();
   RawClient client(fixture.address());
   EXPECT_TRUE(fixture.wait_closed(CloseReason::kWriteTimeout));
+}
+
+// Takes a little at a time, more slowly than the kernel's queue would show within the limit.
+TEST(TcpConnectionEnd, APeerThatTakesSlowlyIsNotCut) {
+  TcpServerOptions options;
+  options.connection.write_timeout = 200ms;
+  options.connection.linger_timeout = 200ms;
+  options.connection.idle_timeout = 200ms;
+  options.connection.kernel_send_buffer = 1024 * 1024;
+  ServerFixture fixture(options);
+  const std::string sent = pattern(1'500'000);
+  fixture.server().on_connection([&](const TcpConnectionPtr& connection) {
+    connection->send(std::string_view(sent));
+    connection->close();
+  });
+  fixture.start();
+  RawClient client(fixture.address(), 32 * 1024);
+  std::string received;
+  const auto begin = std::chrono::steady_clock::now();
+  while (received.size() < sent.size()) {
+    const std::string piece =
+        client.read(std::min<std::size_t>(20'000, sent.size() - received.size()));
+    if (piece.empty()) break;
+    received += piece;
+    std::this_thread::sleep_for(20ms);
+  }
+  EXPECT_TRUE(received == sent) << received.size();
+  EXPECT_GT(std::chrono::steady_clock::now() - begin, 1s) << "several limits long";
+  client.close();
+  EXPECT_TRUE(fixture.wait_closed(CloseReason::kLocalClose));
 }
 
 TEST(TcpConnectionEnd, WriteTimeoutDoesNotCountWhatWasNotTried) {

@@ -284,7 +284,8 @@ TEST_F(BlockingPoolTest, ManyLoopsAndThreads) {
           if (left.fetch_sub(1) == 1) loop.quit();
         };
         EXPECT_TRUE(pool.run(*home, [i] { return i; }, done));
-        EXPECT_GE(pool.counters().accepted, pool.counters().finished);
+        const auto counters = pool.counters();
+        EXPECT_GE(counters.accepted, counters.finished);
       }
     });
   }
