@@ -1,11 +1,14 @@
 """`leat load`: what it counts, and that it notices what is wrong."""
 
+import fcntl
 import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
+import termios
 import threading
 import unittest
 
@@ -82,6 +85,11 @@ CHUNKED = (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
            b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n")
 
 
+def unacknowledged(client):
+    """Bytes that the peer's kernel has not taken (SIOCOUTQ)."""
+    return struct.unpack("i", fcntl.ioctl(client, termios.TIOCOUTQ, bytes(4)))[0]
+
+
 class Counts(unittest.TestCase):
     def assert_sane(self, report):
         latency = report["latency_us"]
@@ -100,6 +108,46 @@ class Counts(unittest.TestCase):
         if "histogram_us" in report:
             self.assertEqual(sum(b[2] for b in report["histogram_us"]), report["requests"])
             self.assertGreaterEqual(report["histogram_us"][-1][1], latency["max"])
+
+    def test_a_connection_lost_while_others_open_is_counted_and_made_again(self):
+        def behave(client, number):
+            if number == 0:
+                client.close()
+                return
+            while data := client.recv(65536):
+                client.sendall(data)
+
+        with ScriptedServer(behave) as server:
+            # Enough of them that the first one ends before the last one is there.
+            status, report = run_load("tcp://" + server.address, "--connections", 200,
+                                      "--requests", 4000)
+        self.assertNotEqual(status, 0)
+        self.assertEqual(report["errors"]["reset"], 1)
+        self.assertEqual(report["connects"], 201)
+        # The end may come just before its first request or just after.
+        self.assertIn(report["requests"], (3999, 4000))
+        self.assertGreaterEqual(report["per_connection"]["min"], 1)
+
+    def test_a_reset_is_no_end_of_a_body(self):
+        def behave(client, number):
+            client.recv(65536)
+            client.sendall(b"HTTP/1.1 200 OK\r\n\r\nhalf a bo")
+            if number == 0:
+                # The client has seen the half when it answers nothing for a while: it waits.
+                while unacknowledged(client):
+                    pass
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            else:
+                client.sendall(b"dy")
+            client.close()
+
+        with ScriptedServer(behave) as server:
+            status, report = run_load("http://" + server.address + "/", "--connections", 1,
+                                      "--new-connections", "--requests", 5)
+        self.assertNotEqual(status, 0)
+        self.assertEqual(report["errors"]["reset"], 1, report["errors"])
+        self.assertEqual(report["errors"]["body"], 0, "the half was taken for the whole")
+        self.assertEqual(report["requests"], 4)
 
     def test_closed_loop(self):
         with Server("--echo", "--loops", 2) as server:
