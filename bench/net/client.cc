@@ -16,6 +16,20 @@
 
 namespace leat::bench {
 
+void Load::run_for(double seconds) {
+  const std::uint64_t end = now_ns() + static_cast<std::uint64_t>(seconds * 1e9);
+  while (now_ns() < end) serve(100);
+}
+
+void Load::finish() {
+  stopping_ = true;
+  while (outstanding_ > 0) {
+    if (serve(10'000)) continue;
+    errno = ETIMEDOUT;
+    fail("waiting for an echo");
+  }
+}
+
 std::uint64_t now_ns() {
   timespec time{};
   ::clock_gettime(CLOCK_MONOTONIC, &time);

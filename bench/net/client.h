@@ -41,11 +41,14 @@ class Load {
   Load& operator=(const Load&) = delete;
   virtual ~Load() = default;
 
-  virtual void begin() = 0;
+  void begin() {
+    stopping_ = false;
+    begin_all();
+  }
   /// Goes on for so many seconds.
-  virtual void run_for(double seconds) = 0;
+  void run_for(double seconds);
   /// Waits for what is on its way.
-  virtual void finish() = 0;
+  void finish();
 
   /// Latencies of all that was completed and recorded.
   [[nodiscard]] const Histogram& latencies() const { return latencies_; }
@@ -54,10 +57,16 @@ class Load {
   [[nodiscard]] std::uint64_t failed() const { return failed_; }
 
  protected:
+  virtual void begin_all() = 0;
+  /// Waits up to `milliseconds` and handles what is ready; false if nothing was.
+  virtual bool serve(int milliseconds) = 0;
   void completed(std::uint64_t nanoseconds) {
     if (recording_) latencies_.add(nanoseconds);
   }
   void failed_once() { ++failed_; }
+
+  bool stopping_ = false;        // what is completed is not followed by another
+  std::size_t outstanding_ = 0;  // on its way
 
  private:
   bool recording_ = false;

@@ -31,28 +31,12 @@ class ChurnLoad final : public Load {
 
   ~ChurnLoad() override { ::close(epoll_); }
 
-  void begin() override {
-    stopping_ = false;
+  void begin_all() override {
     for (Visitor& visitor : visitors_) visit(visitor);
   }
 
-  void run_for(double seconds) override {
-    const std::uint64_t end = now_ns() + static_cast<std::uint64_t>(seconds * 1e9);
-    while (now_ns() < end) serve(100);
-  }
-
-  void finish() override {
-    stopping_ = true;
-    while (outstanding_ > 0) {
-      if (!serve(10'000)) {
-        errno = ETIMEDOUT;
-        fail("waiting for an echo");
-      }
-    }
-  }
-
  private:
-  bool serve(int milliseconds) {
+  bool serve(int milliseconds) override {
     const auto ready = wait(epoll_, events_, milliseconds);
     for (const epoll_event& event : ready) go_on(visitors_[event.data.u64]);
     return !ready.empty();
@@ -124,8 +108,6 @@ class ChurnLoad final : public Load {
   std::vector<char> input_;
   std::vector<Visitor> visitors_;
   Events events_;
-  std::size_t outstanding_ = 0;
-  bool stopping_ = false;
   unsigned next_source_ = 0;
 };
 
