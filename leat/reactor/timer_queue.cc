@@ -139,11 +139,9 @@ MonotonicTime TimerQueue::time_of(Tick tick) const {
 const TimerQueue::Slot* TimerQueue::first_slot() const {
   // A lower level is earlier than a higher one, and a level never wraps: its slots all share the
   // higher digits of the present tick.
-  for (const Level& level : levels_) {
-    if (level.occupied == 0) continue;
-    return &level.slots[static_cast<std::size_t>(std::countr_zero(level.occupied))];
-  }
-  return nullptr;
+  if (used_levels_ == 0) return nullptr;
+  const Level& level = levels_[static_cast<std::size_t>(std::countr_zero(used_levels_))];
+  return &level.slots[static_cast<std::size_t>(std::countr_zero(level.occupied))];
 }
 
 TimerQueue::Tick TimerQueue::start_of(const Slot& slot) const {
@@ -155,12 +153,14 @@ TimerQueue::Tick TimerQueue::start_of(const Slot& slot) const {
 void TimerQueue::place(Timer& timer) {
   const Tick tick = tick_of(timer.deadline);
   const int highest_bit = static_cast<int>(std::bit_width((tick ^ current_) | (kSlots - 1))) - 1;
-  Level& level = levels_[static_cast<std::size_t>(highest_bit / kDigitBits)];
-  const int shift = highest_bit / kDigitBits * kDigitBits;
+  const int number = highest_bit / kDigitBits;
+  Level& level = levels_[static_cast<std::size_t>(number)];
+  const int shift = number * kDigitBits;
   const auto index = static_cast<std::size_t>((tick >> shift) & (kSlots - 1));
   Slot& slot = level.slots[index];
   slot.earliest = slot.next == &slot ? tick : std::min(slot.earliest, tick);
   level.occupied |= std::uint64_t{1} << index;
+  used_levels_ |= 1u << number;
   timer.previous = slot.previous;
   timer.next = &slot;
   slot.previous->next = &timer;
@@ -175,7 +175,13 @@ void TimerQueue::unlink(Timer& timer) {
   // Only the list's head has the same neighbour on both sides: the slot is empty now.
   const Slot& slot = static_cast<const Slot&>(*timer.next);
   if (slot.level == kLevels) return;
-  levels_[static_cast<std::size_t>(slot.level)].occupied &= ~(std::uint64_t{1} << slot.index);
+  clear_mark(slot);
+}
+
+void TimerQueue::clear_mark(const Slot& slot) {
+  Level& level = levels_[static_cast<std::size_t>(slot.level)];
+  level.occupied &= ~(std::uint64_t{1} << slot.index);
+  if (level.occupied == 0) used_levels_ &= ~(1u << slot.level);
 }
 
 void TimerQueue::collect_due(Tick until) {
@@ -183,9 +189,9 @@ void TimerQueue::collect_due(Tick until) {
     const Tick start = start_of(*first);
     if (start > until) break;
     current_ = start;
-    Level& level = levels_[static_cast<std::size_t>(first->level)];
-    level.occupied &= level.occupied - 1;
-    Slot& slot = level.slots[static_cast<std::size_t>(first->index)];
+    clear_mark(*first);
+    Slot& slot = levels_[static_cast<std::size_t>(first->level)]
+                     .slots[static_cast<std::size_t>(first->index)];
     if (slot.level == 0) {
       empty_into_due(slot);
     } else {

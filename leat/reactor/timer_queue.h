@@ -113,6 +113,7 @@ class TimerQueue {
   [[nodiscard]] Tick start_of(const Slot& slot) const;
   void place(Timer& timer);
   void unlink(Timer& timer);
+  void clear_mark(const Slot& slot);
   void collect_due(Tick until);
   void empty_into_due(Slot& slot);
   void empty_downwards(Slot& slot);
@@ -123,6 +124,7 @@ class TimerQueue {
   std::uint64_t fired_ = 0;
   std::uint64_t moves_ = 0;
   Slot due_;  // what the present expire() fires; the rest of it after an exception
+  std::uint32_t used_levels_ = 0;  // bit i: levels_[i] has a slot that is not empty
   std::array<Level, kLevels> levels_;
   SlotTable<Timer> timers_;
 };

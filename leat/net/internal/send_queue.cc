@@ -13,6 +13,21 @@ namespace {
 constexpr std::size_t kKeptPieces = 4;
 }  // namespace
 
+void SendQueue::append(std::string_view bytes) {
+  if (bytes.size() > room_in_block()) {
+    if (block_ || bytes.size() > pool_.block_size()) return append(std::span(&bytes, 1));
+    block_ = pool_.take();
+  }
+  copy(bytes);
+}
+
+void SendQueue::copy(std::string_view bytes) {
+  if (bytes.empty()) return;
+  std::memcpy(block_.data() + block_end_, bytes.data(), bytes.size());
+  block_end_ += static_cast<std::uint32_t>(bytes.size());
+  memory_bytes_ += bytes.size();
+}
+
 void SendQueue::append(std::span<const std::string_view> pieces) {
   std::size_t size = 0;
   for (const std::string_view piece : pieces) size += piece.size();
@@ -38,9 +53,7 @@ void SendQueue::append(std::span<const std::string_view> pieces) {
         block_ = std::move(next);
       }
       const std::size_t count = std::min(piece.size(), room_in_block());
-      std::memcpy(block_.data() + block_end_, piece.data(), count);
-      block_end_ += static_cast<std::uint32_t>(count);
-      memory_bytes_ += count;
+      copy(piece.substr(0, count));
       piece.remove_prefix(count);
     }
   }

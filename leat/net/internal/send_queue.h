@@ -47,7 +47,7 @@ class SendQueue {
   explicit SendQueue(BufferPool& pool) : pool_(pool) {}
 
   // Each appends all or, if memory runs out, nothing and throws.
-  void append(std::string_view bytes) { append(std::span(&bytes, 1)); }
+  void append(std::string_view bytes);
   void append(std::span<const std::string_view> pieces);
   void append(std::string&& bytes);
   void append(std::shared_ptr<const void> owner, std::string_view bytes);
@@ -97,6 +97,8 @@ class SendQueue {
   [[nodiscard]] std::size_t room_in_block() const {
     return block_ ? block_.size() - block_end_ : 0;
   }
+  /// Copies what the block has room for.
+  void copy(std::string_view bytes);
   void add(Piece&& piece);
   /// Makes place for so many more pieces, so that adding them cannot fail.
   void make_place(std::size_t count = 1);
