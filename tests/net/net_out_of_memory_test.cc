@@ -106,15 +106,8 @@ class Scene {
 };
 
 TEST(NetOutOfMemory, CostsOneConnectionAtMost) {
-  bool happened = true;
-  int ended = 0;
-  for (std::size_t nth = 1; happened && !::testing::Test::HasFailure(); ++nth) {
-    SCOPED_TRACE(nth);
-    bool has_ended = false;
-    happened = Scene().fail(nth, has_ended);
-    ended += has_ended ? 1 : 0;
-  }
-  EXPECT_GT(ended, 2) << "a connection allocates more often than that";
+  EXPECT_GT(test::fail_each_allocation<Scene>(), 2)
+      << "a connection allocates more often than that";
 }
 
 }  // namespace

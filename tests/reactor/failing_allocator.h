@@ -3,6 +3,8 @@
 
 #include <cstddef>
 
+#include <gtest/gtest.h>
+
 namespace leat::test {
 
 /// While it lives, `count` allocations of this thread throw std::bad_alloc, from the `nth` from
@@ -17,6 +19,22 @@ class FailingAllocation {
   /// Whether all of them have failed.
   [[nodiscard]] static bool happened();
 };
+
+/// Makes a new Scene for each allocation that one makes and lets it fail there, until none is left:
+/// `fail(nth, ended)` returns whether something failed, and sets whether it cost a connection.
+/// Returns how many it cost.
+template <typename Scene>
+int fail_each_allocation() {
+  int cost = 0;
+  bool happened = true;
+  for (std::size_t nth = 1; happened && !::testing::Test::HasFailure(); ++nth) {
+    SCOPED_TRACE(nth);
+    bool ended = false;
+    happened = Scene().fail(nth, ended);
+    if (ended) ++cost;
+  }
+  return cost;
+}
 
 /// While it lives, one allocation of each new thread throws std::bad_alloc, the `nth` of that
 /// thread.
