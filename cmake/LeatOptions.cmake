@@ -2,6 +2,9 @@
 
 option(BUILD_SHARED_LIBS "Build leat as a shared library" ON)
 option(LEAT_HTTP "Build leat/http (needs the C sources of llhttp)" ON)
+option(LEAT_URING "io_uring beside epoll (needs liburing)" ON)
+option(LEAT_TLS "TLS (needs OpenSSL 3)" ON)
+option(LEAT_NAMES "Names of hosts, asked for without blocking (needs c-ares)" ON)
 option(LEAT_APPS "Build the leat command" ${PROJECT_IS_TOP_LEVEL})
 option(LEAT_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(LEAT_BENCH "Build the benchmarks" ${PROJECT_IS_TOP_LEVEL})

@@ -31,6 +31,17 @@ function(leat_configure_library)
                                          $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   target_link_libraries(leat PUBLIC fmt::fmt Threads::Threads)
   target_link_libraries(leat PRIVATE $<BUILD_INTERFACE:spdlog::spdlog>)
+  # Private parts: their headers are never in a public one, so users need only the libraries.
+  if(LEAT_URING)
+    target_link_libraries(leat PRIVATE $<BUILD_INTERFACE:leat_liburing>)
+    target_compile_definitions(leat PRIVATE LEAT_HAS_URING=1)
+  endif()
+  if(LEAT_NAMES)
+    target_link_libraries(leat PRIVATE $<BUILD_INTERFACE:leat_cares>)
+  endif()
+  if(LEAT_TLS)
+    target_link_libraries(leat PRIVATE $<BUILD_INTERFACE:OpenSSL::SSL>)
+  endif()
   target_compile_definitions(
     leat PUBLIC $<$<BOOL:${LEAT_ASSERTIONS}>:$<BUILD_INTERFACE:LEAT_ASSERTIONS=1>>)
   # Nobody replaces single functions of leat at load time; this lets the compiler inline them.

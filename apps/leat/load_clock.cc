@@ -9,7 +9,7 @@
 
 namespace leat::app {
 
-Result<std::unique_ptr<LoadClock>> LoadClock::create(EventLoop& loop, Task ring) {
+Result<std::unique_ptr<LoadClock>> LoadClock::create(EventLoop& loop, LoopTask ring) {
   UniqueFd fd(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
   if (!fd) return Error::from_errno(errno, "timerfd_create");
   std::unique_ptr<LoadClock> clock(new LoadClock(loop, std::move(fd), std::move(ring)));
@@ -19,7 +19,7 @@ Result<std::unique_ptr<LoadClock>> LoadClock::create(EventLoop& loop, Task ring)
   return clock;
 }
 
-LoadClock::LoadClock(EventLoop& loop, UniqueFd fd, Task ring)
+LoadClock::LoadClock(EventLoop& loop, UniqueFd fd, LoopTask ring)
     : fd_(std::move(fd)), ring_(std::move(ring)), channel_(loop, fd_.get()) {
   channel_.on_read([this](Timestamp) {
     std::uint64_t expirations = 0;

@@ -7,7 +7,7 @@
 #include "leat/base/result.h"
 #include "leat/base/unique_fd.h"
 #include "leat/reactor/channel.h"
-#include "leat/reactor/task.h"
+#include "leat/reactor/loop_task.h"
 
 namespace leat::app {
 
@@ -15,16 +15,16 @@ namespace leat::app {
 /// the loop's thread.
 class LoadClock {
  public:
-  [[nodiscard]] static Result<std::unique_ptr<LoadClock>> create(EventLoop& loop, Task ring);
+  [[nodiscard]] static Result<std::unique_ptr<LoadClock>> create(EventLoop& loop, LoopTask ring);
 
   /// Rings once at `time`, at once if it has passed; replaces what was set before.
   void set(MonotonicTime time);
 
  private:
-  LoadClock(EventLoop& loop, UniqueFd fd, Task ring);
+  LoadClock(EventLoop& loop, UniqueFd fd, LoopTask ring);
 
   UniqueFd fd_;
-  Task ring_;
+  LoopTask ring_;
   Channel channel_;
   MonotonicTime time_;
 };

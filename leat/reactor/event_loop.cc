@@ -222,7 +222,7 @@ void EventLoop::free_released() {
   releasing_.clear();
 }
 
-void EventLoop::run_in_loop(Task task) {
+void EventLoop::run_in_loop(LoopTask task) {
   if (is_in_loop_thread()) {
     task();
   } else {
@@ -230,7 +230,7 @@ void EventLoop::run_in_loop(Task task) {
   }
 }
 
-void EventLoop::queue_in_loop(Task task) {
+void EventLoop::queue_in_loop(LoopTask task) {
   if (is_in_loop_thread()) {
     mailbox_->post(std::move(task));
   } else {
@@ -244,17 +244,17 @@ LoopHandle EventLoop::handle() const {
   return LoopHandle(mailbox_);
 }
 
-TimerId EventLoop::run_at(MonotonicTime deadline, Task callback) {
+TimerId EventLoop::run_at(MonotonicTime deadline, LoopTask callback) {
   assert_in_loop_thread();
   return timers_.add(deadline, std::move(callback));
 }
 
-TimerId EventLoop::run_after(Duration delay, Task callback) {
+TimerId EventLoop::run_after(Duration delay, LoopTask callback) {
   // From the clock, not now(): a delay must not be shortened by the age of the iteration.
   return run_at(internal::deadline_after(monotonic_now(), delay), std::move(callback));
 }
 
-TimerId EventLoop::run_every(Duration interval, Task callback) {
+TimerId EventLoop::run_every(Duration interval, LoopTask callback) {
   assert_in_loop_thread();
   LEAT_ASSERT(interval > Duration::zero(), "run_every() needs an interval of more than zero");
   return timers_.add(internal::deadline_after(monotonic_now(), interval), std::move(callback),
@@ -279,12 +279,12 @@ void EventLoop::release_later(std::shared_ptr<void> object) {
   }
 }
 
-void EventLoop::at_iteration_end(Task action) {
+void EventLoop::at_iteration_end(LoopTask action) {
   assert_in_loop_thread();
   end_actions_.push(std::move(action));
 }
 
-EventLoop::ExitId EventLoop::at_exit(Task callback) {
+EventLoop::ExitId EventLoop::at_exit(LoopTask callback) {
   assert_in_loop_thread();
   const ExitId id = next_exit_id_++;
   exit_callbacks_.emplace(id, std::move(callback));

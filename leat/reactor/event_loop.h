@@ -19,8 +19,8 @@
 #include "leat/reactor/internal/task_rounds.h"
 #include "leat/reactor/loop_counters.h"
 #include "leat/reactor/loop_handle.h"
+#include "leat/reactor/loop_task.h"
 #include "leat/reactor/poller.h"
-#include "leat/reactor/task.h"
 #include "leat/reactor/timer_id.h"
 #include "leat/reactor/timer_queue.h"
 
@@ -76,22 +76,22 @@ class EventLoop {
 
   /// Runs `task` now if called on the loop's thread, otherwise as queue_in_loop(). From any thread,
   /// while the loop lives.
-  void run_in_loop(Task task);
+  void run_in_loop(LoopTask task);
 
   /// Runs `task` in step 5 of this iteration or the next; wakes the loop at once, also if it is
   /// not running yet. Tasks of one thread run in the order in which it queued them; between
   /// threads there is no order. From any thread, while the loop lives; see handle().
-  void queue_in_loop(Task task);
+  void queue_in_loop(LoopTask task);
 
   /// For other threads that may outlive the loop.
   [[nodiscard]] LoopHandle handle() const;
 
   // Timers, on the loop's thread. Accurate to TimerQueue::kTick and never early.
 
-  TimerId run_at(MonotonicTime deadline, Task callback);
-  TimerId run_after(Duration delay, Task callback);
+  TimerId run_at(MonotonicTime deadline, LoopTask callback);
+  TimerId run_after(Duration delay, LoopTask callback);
   /// First after `interval`, then every `interval` (> 0).
-  TimerId run_every(Duration interval, Task callback);
+  TimerId run_every(Duration interval, LoopTask callback);
   /// False if there was nothing left to cancel.
   bool cancel(TimerId timer);
 
@@ -109,10 +109,10 @@ class EventLoop {
   /// when memory has run out twice in a row, the object is never freed.
   void release_later(std::shared_ptr<void> object);
   /// Runs `action` once, in step 6 of this iteration (from step 6 on: of the next).
-  void at_iteration_end(Task action);
+  void at_iteration_end(LoopTask action);
   /// Runs `callback` when the loop is destroyed; for what must not outlive it.
   using ExitId = std::uint64_t;
-  ExitId at_exit(Task callback);
+  ExitId at_exit(LoopTask callback);
   void cancel_at_exit(ExitId id);
 
   // Memory for the loop's thread.
@@ -169,7 +169,7 @@ class EventLoop {
   internal::TaskRounds end_actions_;
   std::vector<std::shared_ptr<void>> released_;  // always with room for one more, if there is any
   std::vector<std::shared_ptr<void>> releasing_;
-  std::map<ExitId, Task> exit_callbacks_;
+  std::map<ExitId, LoopTask> exit_callbacks_;
   ExitId next_exit_id_ = 1;
   std::atomic<bool> quit_{false};
   bool looping_ = false;

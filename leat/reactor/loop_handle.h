@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "leat/reactor/task.h"
+#include "leat/reactor/loop_task.h"
 
 namespace leat {
 
@@ -21,7 +21,7 @@ class LoopHandle {
   /// Queues `task` as EventLoop::queue_in_loop() does. False if the loop is gone (or the handle
   /// is empty); the task is then destroyed on the caller's thread, without having run. True
   /// means it will run, or be destroyed unrun if the loop ends first.
-  bool queue(Task task) const;
+  bool queue(LoopTask task) const;
 
   /// True on the thread of the loop, while it lives.
   [[nodiscard]] bool is_in_loop_thread() const;

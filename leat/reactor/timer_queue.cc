@@ -19,7 +19,7 @@ std::uint64_t nanoseconds(MonotonicTime time) {
 
 }  // namespace
 
-TimerQueue::Timer::Timer(MonotonicTime deadline_in, Duration interval_in, Task callback_in)
+TimerQueue::Timer::Timer(MonotonicTime deadline_in, Duration interval_in, LoopTask callback_in)
     : deadline(deadline_in), interval(interval_in), callback(std::move(callback_in)) {}
 
 TimerQueue::TimerQueue(MonotonicTime now) : origin_(now) {
@@ -37,7 +37,7 @@ TimerQueue::~TimerQueue() {
   clear();
 }
 
-TimerId TimerQueue::add(MonotonicTime deadline, Task callback, Duration interval) {
+TimerId TimerQueue::add(MonotonicTime deadline, LoopTask callback, Duration interval) {
   // Not before the origin: so far back, the distance to now could overflow.
   const std::uint64_t key =
       timers_.emplace(std::max(deadline, origin_), interval, std::move(callback));
@@ -52,7 +52,7 @@ bool TimerQueue::cancel(TimerId id) {
   if (timer == nullptr) return false;
   unlink(*timer);
   // Destroyed at the very end: what it captured may use this queue.
-  const Task callback = std::move(timer->callback);
+  const LoopTask callback = std::move(timer->callback);
   timers_.erase(id.value);
   return true;
 }
@@ -85,7 +85,7 @@ std::size_t TimerQueue::expire(MonotonicTime now) {
 /// was cancelled meanwhile.
 class TimerQueue::CallbackReturn {
  public:
-  CallbackReturn(TimerQueue& queue, std::uint64_t key, Task& callback)
+  CallbackReturn(TimerQueue& queue, std::uint64_t key, LoopTask& callback)
       : queue_(queue), key_(key), callback_(callback) {}
   ~CallbackReturn() {
     if (Timer* timer = queue_.timers_.find(key_)) timer->callback = std::move(callback_);
@@ -96,13 +96,13 @@ class TimerQueue::CallbackReturn {
  private:
   TimerQueue& queue_;
   const std::uint64_t key_;
-  Task& callback_;
+  LoopTask& callback_;
 };
 
 void TimerQueue::fire(Timer& timer, MonotonicTime now) {
   ++fired_;
   const std::uint64_t key = timer.key;
-  Task callback = std::move(timer.callback);
+  LoopTask callback = std::move(timer.callback);
   unlink(timer);
   if (timer.interval <= Duration::zero()) {
     timers_.erase(key);

@@ -8,7 +8,7 @@
 
 #include "leat/base/monotonic_time.h"
 #include "leat/base/slot_table.h"
-#include "leat/reactor/task.h"
+#include "leat/reactor/loop_task.h"
 #include "leat/reactor/timer_id.h"
 
 namespace leat {
@@ -50,7 +50,7 @@ class TimerQueue {
   /// Arms a timer. A deadline that has passed counts as now. `interval` of more than zero makes it
   /// repeat: the next deadline is the last one plus the interval; deadlines missed altogether are
   /// skipped, not fired in a burst. Throws std::bad_alloc without memory, and nothing is armed.
-  TimerId add(MonotonicTime deadline, Task callback, Duration interval = Duration::zero());
+  TimerId add(MonotonicTime deadline, LoopTask callback, Duration interval = Duration::zero());
 
   /// Disarms; the callback is destroyed. False if it has fired (and does not repeat), was
   /// cancelled or never was. A timer may cancel itself, or any other, from a callback.
@@ -89,12 +89,12 @@ class TimerQueue {
     Link* next = this;
   };
   struct Timer : Link {
-    Timer(MonotonicTime deadline_in, Duration interval_in, Task callback_in);
+    Timer(MonotonicTime deadline_in, Duration interval_in, LoopTask callback_in);
 
     MonotonicTime deadline;
     Duration interval;
     std::uint64_t key = 0;
-    Task callback;
+    LoopTask callback;
   };
   struct Slot : Link {
     Tick earliest = 0;  // of its timers; too early once that one was cancelled

@@ -21,7 +21,7 @@ using testing::ElementsAre;
 
 class EventLoopContract : public test::LoopTest {
  protected:
-  Task note(std::string what) {
+  LoopTask note(std::string what) {
     return [this, what = std::move(what)] { order.push_back(what); };
   }
   [[nodiscard]] std::uint64_t iterations() const { return loop.counters().iterations.load(); }

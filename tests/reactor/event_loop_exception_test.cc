@@ -21,7 +21,7 @@ struct Thrown : std::runtime_error {
 class EventLoopException : public test::LoopTest {
  protected:
   void expect_throw() { EXPECT_THROW(static_cast<void>(loop.loop()), Thrown); }
-  Task note(int number) {
+  LoopTask note(int number) {
     return [this, number] { order.push_back(number); };
   }
   std::vector<int> order;

@@ -19,7 +19,7 @@ using testing::ElementsAre;
 /// Does something to a loop when it is destroyed; moves like any capture.
 class AtEnd {
  public:
-  explicit AtEnd(Task action) : action_(std::move(action)) {}
+  explicit AtEnd(LoopTask action) : action_(std::move(action)) {}
   AtEnd(AtEnd&&) noexcept = default;
   AtEnd& operator=(AtEnd&&) = delete;
   AtEnd(const AtEnd&) = delete;
@@ -29,7 +29,7 @@ class AtEnd {
   }
 
  private:
-  Task action_;
+  LoopTask action_;
 };
 
 TEST(EventLoopEnd, L8ExitCallbacksRunLastOneFirst) {

@@ -35,7 +35,7 @@ Rounds run_until_empty(TimerQueue& queue) {
 
 class TimerQueueTest : public testing::Test {
  protected:
-  Task note(int number) {
+  LoopTask note(int number) {
     return [this, number] { fired.push_back(number); };
   }
 

@@ -22,7 +22,7 @@ Result<std::shared_ptr<LoopMailbox>> LoopMailbox::create() {
   return std::shared_ptr<LoopMailbox>(new LoopMailbox(std::move(event_fd)));
 }
 
-bool LoopMailbox::post(Task task) {
+bool LoopMailbox::post(LoopTask task) {
   if (is_in_loop_thread()) {
     tasks_.push(std::move(task));
     return true;
@@ -73,7 +73,7 @@ void LoopMailbox::clear_wake_up() {
 }
 
 void LoopMailbox::close() {
-  std::vector<Task> posted;
+  std::vector<LoopTask> posted;
   {
     const std::lock_guard lock(mutex_);
     closed_ = true;
@@ -88,7 +88,7 @@ void LoopMailbox::close() {
 LoopHandle::LoopHandle(std::shared_ptr<internal::LoopMailbox> mailbox)
     : mailbox_(std::move(mailbox)) {}
 
-bool LoopHandle::queue(Task task) const {
+bool LoopHandle::queue(LoopTask task) const {
   return mailbox_ && mailbox_->post(std::move(task));
 }
 

@@ -10,7 +10,7 @@
 #include "leat/base/result.h"
 #include "leat/base/unique_fd.h"
 #include "leat/reactor/internal/task_rounds.h"
-#include "leat/reactor/task.h"
+#include "leat/reactor/loop_task.h"
 
 namespace leat::internal {
 
@@ -36,7 +36,7 @@ class LoopMailbox {
   // may end the loop before the call returns.
 
   /// Queues and wakes. False once closed, and the task is destroyed.
-  bool post(Task task);
+  bool post(LoopTask task);
   /// Wakes the loop from its poll, or from its next one.
   void wake();
   [[nodiscard]] bool is_in_loop_thread() const;
@@ -64,9 +64,9 @@ class LoopMailbox {
   std::atomic<bool> sleeping_{false};
   std::atomic<bool> has_tasks_{false};  // posted_ is not empty; written under mutex_
   std::mutex mutex_;
-  bool closed_ = false;       // guarded by mutex_
-  std::vector<Task> posted_;  // by other threads; guarded by mutex_
-  TaskRounds tasks_;          // the loop's thread only
+  bool closed_ = false;           // guarded by mutex_
+  std::vector<LoopTask> posted_;  // by other threads; guarded by mutex_
+  TaskRounds tasks_;              // the loop's thread only
 };
 
 }  // namespace leat::internal

@@ -35,7 +35,7 @@ class SignalsBlocked {
 
 }  // namespace
 
-Result<std::thread> start_service_thread(std::string name, Task main) {
+Result<std::thread> start_service_thread(std::string name, LoopTask main) {
   const SignalsBlocked scope;
   name.resize(std::min(name.size(), kThreadNameBytes));
   try {

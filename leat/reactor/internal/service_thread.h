@@ -5,7 +5,7 @@
 #include <thread>
 
 #include "leat/base/result.h"
-#include "leat/reactor/task.h"
+#include "leat/reactor/loop_task.h"
 
 namespace leat::internal {
 
@@ -14,6 +14,6 @@ namespace leat::internal {
 /// the process then goes to a thread that waits for it, such as a SignalWatcher's, and interrupts
 /// no loop. What a thread's own fault raises and profiling timers stay unblocked. Fails with
 /// EAGAIN (pthread_create(3)).
-[[nodiscard]] Result<std::thread> start_service_thread(std::string name, Task main);
+[[nodiscard]] Result<std::thread> start_service_thread(std::string name, LoopTask main);
 
 }  // namespace leat::internal

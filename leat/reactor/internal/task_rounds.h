@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "leat/reactor/task.h"
+#include "leat/reactor/loop_task.h"
 
 namespace leat::internal {
 
@@ -14,7 +14,7 @@ namespace leat::internal {
 /// next. One thread.
 class TaskRounds {
  public:
-  void push(Task task) { waiting_.push_back(std::move(task)); }
+  void push(LoopTask task) { waiting_.push_back(std::move(task)); }
 
   /// Neither waiting tasks nor the rest of a round.
   [[nodiscard]] bool empty() const { return waiting_.empty() && !has_next(); }
@@ -22,13 +22,13 @@ class TaskRounds {
   /// Makes the waiting tasks part of the round. On std::bad_alloc nothing has changed.
   void begin_round() { move_to_round(waiting_); }
   /// The same for tasks that waited elsewhere.
-  void move_to_round(std::vector<Task>& tasks) {
+  void move_to_round(std::vector<LoopTask>& tasks) {
     if (running_.empty()) {
       running_.swap(tasks);
       return;
     }
     running_.reserve(running_.size() + tasks.size());
-    for (Task& task : tasks) running_.push_back(std::move(task));
+    for (LoopTask& task : tasks) running_.push_back(std::move(task));
     tasks.clear();
   }
 
@@ -36,7 +36,7 @@ class TaskRounds {
   [[nodiscard]] bool has_next() const { return next_ < running_.size(); }
   /// Runs and destroys the first of them.
   void run_next() {
-    const Task task = std::move(running_[next_++]);
+    const LoopTask task = std::move(running_[next_++]);
     if (!has_next()) end_round();
     task();
   }
@@ -45,8 +45,8 @@ class TaskRounds {
   void clear() {
     while (!empty()) {
       next_ = 0;
-      const std::vector<Task> rest = std::exchange(running_, {});
-      const std::vector<Task> waiting = std::exchange(waiting_, {});
+      const std::vector<LoopTask> rest = std::exchange(running_, {});
+      const std::vector<LoopTask> waiting = std::exchange(waiting_, {});
     }
   }
 
@@ -57,11 +57,11 @@ class TaskRounds {
   void end_round() {
     next_ = 0;
     running_.clear();
-    if (running_.capacity() > kKeptCapacity) std::vector<Task>().swap(running_);
+    if (running_.capacity() > kKeptCapacity) std::vector<LoopTask>().swap(running_);
   }
 
-  std::vector<Task> waiting_;
-  std::vector<Task> running_;  // the present round, from next_ on
+  std::vector<LoopTask> waiting_;
+  std::vector<LoopTask> running_;  // the present round, from next_ on
   std::size_t next_ = 0;
 };
 

@@ -6,6 +6,6 @@
 namespace leat {
 
 /// Runs once on a loop's thread and is destroyed there; what it captured is destroyed with it.
-using Task = MoveOnlyFunction<void()>;
+using LoopTask = MoveOnlyFunction<void()>;
 
 }  // namespace leat
