@@ -33,9 +33,8 @@ TcpConnection::TcpConnection(EventLoop& loop, ConnectedSocket socket, std::uint6
       profile_(std::move(profile)),
       owner_(owner),
       counters_(owner.counters()),
-      socket_(std::move(socket.fd)),
+      transport_(internal::make_socket_transport(loop, std::move(socket.fd), counters_)),
       peer_(socket.peer),
-      channel_(loop, socket_.get()),
       send_queue_(std::make_unique<internal::SendQueue>(loop.buffers())),
       idle_timeout_(profile_->options.idle_timeout),
       read_timeout_(profile_->options.read_timeout),
@@ -44,19 +43,23 @@ TcpConnection::TcpConnection(EventLoop& loop, ConnectedSocket socket, std::uint6
       last_progress_(loop.now()) {}
 
 TcpConnection::~TcpConnection() {
-  LEAT_ASSERT(!established_ || state() == State::kClosed,
+  LEAT_ASSERT(!started_ || state() == State::kClosed,
               "a connection was destroyed while it was open");
 }
 
 void TcpConnection::establish() {
   loop_.assert_in_loop_thread();
-  channel_.on_read([this](Timestamp time) { handle_read(time); });
-  channel_.on_write([this] { handle_writable(); });
-  channel_.on_error([this] {
-    const int number = internal::take_socket_error(socket_.get());
-    if (number != 0) handle_error(number, "connection");
-  });
-  established_ = true;
+  started_ = true;
+  const Result<void> started = transport_->start(*this);
+  if (!started) {
+    transport_failed(started.error().number(), "starting");
+  } else if (transport_->is_ready()) {
+    transport_ready();
+  }
+}
+
+void TcpConnection::transport_ready() {
+  announced_ = true;
   in_own_callback_ = true;
   call(profile_->callbacks.on_connection);
   in_own_callback_ = false;
@@ -126,10 +129,10 @@ void TcpConnection::stop_gracefully() {
   }
 }
 
-void TcpConnection::handle_error(int number, std::string_view what) {
+void TcpConnection::transport_failed(int number, std::string_view what) {
   if (state() == State::kClosed) return;
   const bool reset = number == ECONNRESET || number == EPIPE;
-  if (profile_->callbacks.on_error) {
+  if (announced_ && profile_->callbacks.on_error) {
     call(profile_->callbacks.on_error,
          Error::from_errno(number, std::string(what) + " with " + peer_.to_string()));
   }
@@ -140,17 +143,15 @@ void TcpConnection::finish(CloseReason reason) {
   loop_.assert_in_loop_thread();
   if (state() == State::kClosed) return;
   const bool orderly = reason == CloseReason::kPeerClosed || reason == CloseReason::kLocalClose;
-  if (!orderly) reset_on_close();
   state_.store(State::kClosed, std::memory_order_relaxed);
   close_reason_ = reason;
   if (limit_timer_.is_valid()) loop_.cancel(std::exchange(limit_timer_, {}));
-  channel_.remove();
-  socket_.reset();
+  transport_->close(!orderly);
   counters_.bytes_unsent.add(send_queue_->total_bytes());
   counters_.closed[static_cast<std::size_t>(reason)].add();
   send_queue_->clear();
   drop_input();
-  if (established_) call(profile_->callbacks.on_close, reason);
+  if (announced_) call(profile_->callbacks.on_close, reason);
   // The context may hold this connection, and a callback on the stack may use the context.
   if (context_.has_value()) {
     try {
@@ -162,12 +163,6 @@ void TcpConnection::finish(CloseReason reason) {
     }
   }
   owner_.connection_closed(*this);
-}
-
-void TcpConnection::reset_on_close() {
-  // A zero linger time makes close() discard the kernel's queue and send RST (man 7 socket).
-  const linger now{.l_onoff = 1, .l_linger = 0};
-  ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
 
 void TcpConnection::tell_cut(std::string_view what) noexcept {
@@ -207,11 +202,11 @@ std::optional<TcpConnection::Limit> TcpConnection::next_limit() const {
   switch (state()) {
     case State::kOpen:
       consider(std::max(last_received_, last_progress_), idle_timeout_, CloseReason::kIdleTimeout);
-      if (channel_.is_reading()) {
+      if (pauses_ == 0) {
         consider(last_received_, read_timeout_, CloseReason::kReadTimeout);
       }
       // Only if the kernel takes no more: what is gathered has not been tried yet.
-      if (channel_.is_writing()) {
+      if (transport_->is_blocked()) {
         consider(last_progress_, write_timeout_, CloseReason::kWriteTimeout);
       }
       break;
@@ -252,7 +247,7 @@ void TcpConnection::check_limits() {
 /// time it was: one may be kept to for up to twice its time.
 bool TcpConnection::peer_goes_on_taking() {
   int left = 0;
-  if (::ioctl(socket_.get(), SIOCOUTQ, &left) != 0 || left == 0) return false;
+  if (::ioctl(fd(), SIOCOUTQ, &left) != 0 || left == 0) return false;
   const auto taken = static_cast<std::int64_t>(bytes_sent_.load()) - left;
   return taken > std::exchange(taken_, std::max(taken_, taken));
 }
@@ -260,7 +255,7 @@ bool TcpConnection::peer_goes_on_taking() {
 // Queries.
 
 Result<InetAddress> TcpConnection::local() const {
-  return InetAddress::local_of(socket_.get());
+  return InetAddress::local_of(fd());
 }
 
 std::size_t TcpConnection::queued_bytes() const {
@@ -268,7 +263,7 @@ std::size_t TcpConnection::queued_bytes() const {
 }
 
 Result<void> TcpConnection::set_no_delay(bool on) {
-  return internal::set_option(socket_.get(), IPPROTO_TCP, TCP_NODELAY, on ? 1 : 0, "TCP_NODELAY");
+  return internal::set_option(fd(), IPPROTO_TCP, TCP_NODELAY, on ? 1 : 0, "TCP_NODELAY");
 }
 
 }  // namespace leat

@@ -1,8 +1,6 @@
 // Public: one stream connection on its loop.
 #pragma once
 
-#include <sys/types.h>
-
 #include <any>
 #include <atomic>
 #include <cstddef>
@@ -21,9 +19,9 @@
 #include "leat/net/connection_callbacks.h"
 #include "leat/net/connection_options.h"
 #include "leat/net/inet_address.h"
+#include "leat/net/internal/transport.h"
 #include "leat/net/net_counters.h"
 #include "leat/net/receive_buffer.h"
-#include "leat/reactor/channel.h"
 #include "leat/reactor/loop_handle.h"
 #include "leat/reactor/timer_id.h"
 
@@ -61,7 +59,8 @@ struct ConnectedSocket {
 /// with unread input by a reset, which can destroy output on its way (RFC 1122, 4.2.2.13).
 /// on_close is called on entering kClosed; the object is freed after the loop's iteration, or
 /// when the last copy of its pointer goes.
-class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
+class TcpConnection final : public std::enable_shared_from_this<TcpConnection>,
+                            private internal::TransportUser {
  public:
   enum class State : std::uint8_t { kOpen, kClosing, kLingering, kClosed };
 
@@ -141,14 +140,14 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   [[nodiscard]] bool peer_finished() const { return peer_finished_; }
   [[nodiscard]] CloseReason close_reason() const { return close_reason_; }
   /// -1 once closed. For getsockopt() and the like; reading or writing it breaks the connection.
-  [[nodiscard]] int fd() const { return socket_.get(); }
+  [[nodiscard]] int fd() const { return transport_->fd(); }
 
   // For owners.
 
   TcpConnection(EventLoop& loop, ConnectedSocket socket, std::uint64_t id,
                 std::shared_ptr<const internal::ConnectionProfile> profile,
                 internal::ConnectionOwner& owner);
-  /// Starts watching and calls on_connection.
+  /// Starts, and calls on_connection when the transport is ready.
   void establish();
   /// Ends the connection from its loop, for `reason`.
   void finish(CloseReason reason);
@@ -159,15 +158,14 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   enum class Finish : std::uint8_t { kNo, kAfterOutput, kSent };
   enum PauseReason : std::uint8_t { kByUser = 1, kByOutput = 2, kByFullBuffer = 4, kByEnd = 8 };
 
+  // Functions marked override are the transport's to call.
+
   // Input (tcp_connection_input.cc).
-  void handle_read(Timestamp time);
-  void receive_into_scratch(Timestamp time);
-  void receive_behind_rest(Timestamp time);
-  [[nodiscard]] bool received(ssize_t count);
-  void discard_input();
-  void deliver(Timestamp time);
+  [[nodiscard]] std::size_t receive_room() const override;
+  void bytes_arrived(std::string_view bytes) override;
+  void input_ended() override;
+  void deliver();
   void deliver_again();
-  void handle_end_of_input();
   void drop_input();
   void pause(PauseReason reason);
   void resume(PauseReason reason);
@@ -181,11 +179,12 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   Result<void> post(std::size_t bytes, PostedSend send);
   void schedule_flush();
   void flush();
-  void handle_writable();
-  [[nodiscard]] std::size_t write_some();
-  [[nodiscard]] ssize_t write_file();
-  [[nodiscard]] ssize_t write_memory();
-  void handle_output_written();
+  void output_ready() override { write_output(); }
+  void write_output();
+  void bytes_sent(std::size_t count) override;
+  void note_sent(std::size_t count);
+  void handle_written(const internal::Transport::Written& written, bool was_blocked);
+  void handle_all_written();
   void check_water_marks();
   void send_fin();
 
@@ -198,8 +197,8 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   /// Ends the connection from the queue of tasks: on_close must not be called from inside a call
   /// of the user's, who may be walking over his connections.
   void end_soon(CloseReason reason);
-  void handle_error(int number, std::string_view what);
-  void reset_on_close();
+  void transport_ready() override;
+  void transport_failed(int number, std::string_view what) override;
   void arm_limits();
   void check_limits();
   [[nodiscard]] bool peer_goes_on_taking();
@@ -221,15 +220,15 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   const std::shared_ptr<const internal::ConnectionProfile> profile_;
   internal::ConnectionOwner& owner_;  // with its counters, gone once the connection is closed
   NetCounters& counters_;
-  UniqueFd socket_;
+  std::unique_ptr<internal::Transport> transport_;
   const InetAddress peer_;
-  Channel channel_;
 
   std::atomic<State> state_{State::kOpen};
   CloseReason close_reason_ = CloseReason::kNone;
   Finish finish_ = Finish::kNo;
   std::uint8_t pauses_ = 0;  // PauseReason bits
-  bool established_ = false;
+  bool started_ = false;
+  bool announced_ = false;  // on_connection was called
   bool ending_soon_ = false;
   bool peer_finished_ = false;
   bool in_own_callback_ = false;  // on_connection or on_message: flush() follows by itself

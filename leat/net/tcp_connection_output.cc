@@ -1,11 +1,6 @@
-// The way of bytes from send() to the socket.
-
-#include <sys/sendfile.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
+// The way of bytes from send() to the transport.
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <new>
 #include <utility>
@@ -22,11 +17,6 @@ namespace {
 
 // From this size on, copying into the queue costs more than a system call of its own.
 constexpr std::size_t kDirectWrite = 8 * 1024;
-// Pieces in one system call.
-constexpr std::size_t kVectors = 64;
-// Written to one connection before the others on the loop have their turn.
-constexpr std::size_t kWriteBudget = 1024 * 1024;
-
 // A task on its way from another thread.
 constexpr std::size_t kPostCost = 256;
 
@@ -152,32 +142,10 @@ Result<void> TcpConnection::send_in_loop(std::string_view bytes) {
 /// Writes now what waits and `bytes`, and queues what the kernel did not take of them. False if
 /// nothing was written, and nothing queued.
 bool TcpConnection::write_directly(std::string_view bytes) {
-  // What waits must go first; a blocked socket or a file in the queue means that it cannot.
-  if (channel_.is_writing()) return false;
   const std::uint64_t queued_bytes = send_queue_->total_bytes();
-  ssize_t count = 0;
-  if (queued_bytes == 0) {
-    count = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-  } else {
-    std::array<iovec, kVectors> vectors;
-    const std::size_t queued = send_queue_->gather(std::span(vectors).first(kVectors - 1));
-    std::size_t gathered = 0;
-    for (std::size_t i = 0; i < queued; ++i) gathered += vectors[i].iov_len;
-    if (gathered != queued_bytes) return false;
-    vectors[queued] = {.iov_base = const_cast<char*>(bytes.data()), .iov_len = bytes.size()};
-    msghdr message{};
-    message.msg_iov = vectors.data();
-    message.msg_iovlen = queued + 1;
-    count = ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
-  }
-  counters_.writes.add();
-  // An error is left to flush(), which is never inside a call of the user's.
-  if (count <= 0) return false;
-  const auto sent = static_cast<std::size_t>(count);
-  counters_.bytes_sent.add(sent);
-  bytes_sent_.add(sent);
-  wrote_since_complete_ = true;
-  last_progress_ = loop_.now();
+  const std::size_t sent = transport_->write_now(*send_queue_, bytes);
+  if (sent == 0) return false;
+  note_sent(sent);
   const std::size_t of_queue = std::min<std::size_t>(sent, queued_bytes);
   try {
     // The rest first, for whoever is told by consume() that his bytes are sent may send more.
@@ -201,79 +169,59 @@ void TcpConnection::schedule_flush() {
 void TcpConnection::flush() {
   flush_scheduled_ = false;
   if (state() == State::kClosed || ending_soon_) return;
-  if (channel_.is_writing()) {
-    // Blocked; handle_writable() goes on when the kernel can take more.
+  if (transport_->is_blocked()) {
+    // output_ready() goes on when the kernel can take more.
     check_water_marks();
   } else {
-    handle_writable();
+    write_output();
   }
 }
 
-void TcpConnection::handle_writable() {
-  std::size_t written = 0;
-  while (state() != State::kClosed && !send_queue_->empty()) {
-    const std::size_t count = write_some();
-    if (count == 0) break;
-    written += count;
-    if (written >= kWriteBudget) break;
+void TcpConnection::write_output() {
+  const bool was_blocked = transport_->is_blocked();
+  handle_written(transport_->write(*send_queue_), was_blocked);
+}
+
+void TcpConnection::bytes_sent(std::size_t count) {
+  note_sent(count);
+  send_queue_->consume(count);
+}
+
+void TcpConnection::note_sent(std::size_t count) {
+  counters_.bytes_sent.add(count);
+  bytes_sent_.add(count);
+  wrote_since_complete_ = true;
+  last_progress_ = loop_.now();
+}
+
+void TcpConnection::handle_written(const internal::Transport::Written& written, bool was_blocked) {
+  using Kind = internal::Transport::Written::Kind;
+  if (state() == State::kClosed) return;
+  switch (written.kind) {
+    case Kind::kFailed:
+      transport_failed(written.error, written.what);
+      return;
+    case Kind::kTruncated:
+      finish(CloseReason::kFileTruncated);
+      return;
+    case Kind::kAll:
+    case Kind::kPending:
+    case Kind::kBlocked:
+      break;
   }
-  if (state() != State::kClosed) handle_output_written();
-}
-
-/// Returns the bytes written; 0 if the socket takes no more now, or the connection has ended.
-std::size_t TcpConnection::write_some() {
-  const bool file = send_queue_->file_is_next();
-  const ssize_t count = file ? write_file() : write_memory();
-  counters_.writes.add();
-  if (count > 0) {
-    const auto sent = static_cast<std::size_t>(count);
-    send_queue_->consume(sent);
-    counters_.bytes_sent.add(sent);
-    bytes_sent_.add(sent);
-    wrote_since_complete_ = true;
-    last_progress_ = loop_.now();
-    return sent;
-  }
-  if (count == 0 && file) {
-    finish(CloseReason::kFileTruncated);
-  } else if (count < 0 && errno != EAGAIN && errno != EINTR) {
-    handle_error(errno, file ? "sending a file" : "sending");
-  }
-  return 0;
-}
-
-ssize_t TcpConnection::write_file() {
-  const internal::SendQueue::FileRange range = send_queue_->file();
-  auto offset = static_cast<off_t>(range.offset);
-  const std::size_t count = std::min<std::uint64_t>(range.length, kWriteBudget);
-  return ::sendfile(socket_.get(), range.fd, &offset, count);
-}
-
-ssize_t TcpConnection::write_memory() {
-  // The common case, which costs the kernel less than a list of vectors.
-  const std::string_view block = send_queue_->only_block();
-  if (!block.empty()) return ::send(socket_.get(), block.data(), block.size(), MSG_NOSIGNAL);
-  std::array<iovec, kVectors> vectors;
-  msghdr message{};
-  message.msg_iov = vectors.data();
-  message.msg_iovlen = send_queue_->gather(vectors);
-  // With a file to follow, its first bytes may share a segment with these.
-  const int more = send_queue_->has_file() ? MSG_MORE : 0;
-  return ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL | more);
-}
-
-void TcpConnection::handle_output_written() {
   check_water_marks();
   if (state() == State::kClosed) return;
-  if (!send_queue_->empty()) {
-    if (channel_.is_writing()) return;
+  if (written.kind == Kind::kBlocked) {
+    if (was_blocked) return;
     counters_.write_blocked.add();
     last_progress_ = loop_.now();
-    if (!channel_.enable_writing()) end_soon(CloseReason::kError);
     arm_limits();
-    return;
+  } else if (written.kind == Kind::kAll) {
+    handle_all_written();
   }
-  if (channel_.is_writing()) channel_.disable_writing();
+}
+
+void TcpConnection::handle_all_written() {
   if (finish_ == Finish::kAfterOutput) {
     send_fin();
   } else if (std::exchange(wrote_since_complete_, false)) {
@@ -296,7 +244,7 @@ void TcpConnection::check_water_marks() {
 }
 
 void TcpConnection::send_fin() {
-  ::shutdown(socket_.get(), SHUT_WR);
+  transport_->shutdown_write();
   finish_ = Finish::kSent;
   if (peer_finished_) {
     finish(state() == State::kClosing ? close_reason_ : CloseReason::kPeerClosed);
