@@ -69,11 +69,12 @@ class Place:
 class Server:
     """A running server; it prints 'listening PORT LIBRARY VERSION' when it is ready."""
 
-    def __init__(self, name, command, place, cpus=None):
+    def __init__(self, name, command, place, cpus=None, environment=None):
         self.name = name
         self.process = subprocess.Popen(
             [str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            text=True, preexec_fn=place.starter(cpus or place.server_cpus()))
+            text=True, preexec_fn=place.starter(cpus or place.server_cpus()),
+            env={**os.environ, **(environment or {})})
         words = self.process.stdout.readline().split()
         if len(words) != 4 or words[0] != "listening":
             self.stop()

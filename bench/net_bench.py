@@ -17,7 +17,10 @@ from harness import (Place, Server, Turns, machine, noise_of, paired, print_mach
 PEERS = ["libevent", "libuv", "asio"]
 CONTROL = "leat again"  # the same program a second time: what differs from it is noise
 FLOOR = "bare epoll"    # no library at all: what the system calls alone cost
-PROGRAMS = {"leat": "leat", CONTROL: "leat", FLOOR: "epoll", **{p: p for p in PEERS}}
+URING = "leat uring"    # the same program on the other poller
+PROGRAMS = {"leat": "leat", URING: "leat", CONTROL: "leat", FLOOR: "epoll", **{p: p for p in PEERS}}
+ENVIRONMENT = {"leat": {"LEAT_POLLER": "epoll"}, CONTROL: {"LEAT_POLLER": "epoll"},
+               URING: {"LEAT_POLLER": "uring"}}
 
 
 @dataclasses.dataclass
@@ -64,7 +67,8 @@ class Bench:
         running = []
         try:
             for name in names:
-                running.append(Server(name, [self.program(name)], self.place))
+                running.append(Server(name, [self.program(name)], self.place,
+                                      environment=ENVIRONMENT.get(name)))
                 self.versions[name] = running[-1].version
             yield running
         finally:
@@ -121,7 +125,7 @@ class Bench:
             log = pathlib.Path(folder, "log")
             command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out",
                        f"--log-file={log}", self.program(name)]
-            server = Server(name, command, self.place)
+            server = Server(name, command, self.place, environment=ENVIRONMENT.get(name))
             run_client(self.client, self.place, ["count", "--messages", messages, "--size", size]
                        + server.target)
             server.process.send_signal(signal.SIGTERM)

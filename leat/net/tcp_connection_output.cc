@@ -179,7 +179,10 @@ void TcpConnection::flush() {
 
 void TcpConnection::write_output() {
   const bool was_blocked = transport_->is_blocked();
-  handle_written(transport_->write(*send_queue_), was_blocked);
+  // A FIN waits for the output, or a callback that says that it has gone.
+  const bool at_once = finish_ == Finish::kAfterOutput || above_high_water_ ||
+                       profile_->callbacks.on_write_complete != nullptr;
+  handle_written(transport_->write(*send_queue_, at_once), was_blocked);
 }
 
 void TcpConnection::bytes_sent(std::size_t count) {

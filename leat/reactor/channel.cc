@@ -2,6 +2,7 @@
 
 #include <sys/epoll.h>
 
+#include <new>
 #include <utility>
 
 #include "leat/base/assert.h"
@@ -34,16 +35,23 @@ Result<void> Channel::change(int interest) {
     return {};
   }
   const std::uint8_t before = std::exchange(interest_, wanted);
-  Result<void> updated = loop_.update_channel(*this);
-  if (!updated) {
-    // An exclusive registration is taken out before it is changed, so it may be gone altogether.
-    if (added_) {
-      interest_ = before;
-    } else {
-      remove();
-    }
+  try {
+    Result<void> updated = loop_.update_channel(*this);
+    if (!updated) undo_change(before);
+    return updated;
+  } catch (const std::bad_alloc&) {
+    undo_change(before);
+    throw;
   }
-  return updated;
+}
+
+void Channel::undo_change(std::uint8_t before) {
+  // An exclusive registration is taken out before it is changed, so it may be gone altogether.
+  if (added()) {
+    interest_ = before;
+  } else {
+    remove();
+  }
 }
 
 void Channel::remove() {

@@ -72,10 +72,12 @@ class Channel {
   /// The events asked for, as EPOLL* bits.
   [[nodiscard]] std::uint32_t events() const;
   [[nodiscard]] bool exclusive() const { return exclusive_; }
-  /// What the poller knows of the channel; the poller alone reads and writes it.
-  [[nodiscard]] bool added() const { return added_; }
-  void set_added(bool added) { added_ = added; }
-  /// The events that the last poll returned, and the channel's place in its list; -1 if none.
+  /// What the poller keeps of the channel; null when it does not watch it. The poller alone reads
+  /// and writes it.
+  [[nodiscard]] void* registration() const { return registration_; }
+  void set_registration(void* registration) { registration_ = registration; }
+  [[nodiscard]] bool added() const { return registration_ != nullptr; }
+  /// The events that a poll returned, and the channel's place in the poller's list.
   void set_ready(std::uint32_t events, int index) {
     ready_events_ = events;
     ready_index_ = index;
@@ -90,16 +92,17 @@ class Channel {
   static constexpr std::uint8_t kWrite = 2;
 
   Result<void> change(int interest);
+  void undo_change(std::uint8_t before);
   void stop_for_nobody(std::uint32_t events);
 
   EventLoop& loop_;
   const int fd_;
   std::uint8_t interest_ = 0;
   bool exclusive_ = false;
-  bool added_ = false;
   bool handling_ = false;
   std::uint32_t ready_events_ = 0;
   int ready_index_ = -1;
+  void* registration_ = nullptr;
   ReadCallback read_callback_;
   EventCallback write_callback_;
   EventCallback close_callback_;

@@ -116,7 +116,7 @@ Result<void> EventLoop::loop() {
   do {
     Result<void> waited = wait();
     if (!waited) return waited;
-    call_ready_channels();
+    poller_->dispatch(poll_return_time_);
     fire_timers();
     run_tasks();
     run_end_actions();
@@ -140,12 +140,14 @@ void EventLoop::quit() {
 Result<void> EventLoop::wait() {
   const std::optional<Duration> timeout = time_to_wait();
   waited_ = timeout != Duration::zero();
-  Result<void> polled = poller_->poll(timeout, ready_);
+  Result<std::size_t> polled = poller_->poll(timeout);
+  ready_ = polled.value_or(0);
   mailbox_->woke_up();
   read_clocks();
   counters_.iterations.add();
-  counters_.events.add(ready_.size());
-  return polled;
+  counters_.events.add(ready_);
+  if (!polled) return std::move(polled).error();
+  return {};
 }
 
 /// A clock costs 30 ns to read where virtual machines make the counter expensive, and a loop may
@@ -170,13 +172,6 @@ std::optional<Duration> EventLoop::time_to_wait() {
   return std::max(*deadline - monotonic_now(), Duration::zero());
 }
 
-void EventLoop::call_ready_channels() {
-  // By index: a callback may remove a later channel, which nulls its place.
-  for (std::size_t i = 0; i < ready_.size(); ++i) {
-    if (Channel* channel = ready_[i]) channel->handle_events(poll_return_time_);
-  }
-}
-
 namespace {
 
 /// Counts what fired, also when a callback throws.
@@ -199,7 +194,7 @@ class FiredTally {
 void EventLoop::fire_timers() {
   const FiredTally tally(timers_, counters_.timers_fired);
   const std::size_t fired = timers_.expire(now_);
-  if (waited_ && fired == 0 && ready_.empty()) counters_.empty_polls.add();
+  if (waited_ && fired == 0 && ready_ == 0) counters_.empty_polls.add();
 }
 
 void EventLoop::run_tasks() {
@@ -309,8 +304,6 @@ Result<void> EventLoop::update_channel(Channel& channel) {
 }
 
 void EventLoop::remove_channel(Channel& channel) {
-  const auto index = static_cast<std::size_t>(channel.ready_index());
-  if (index < ready_.size() && ready_[index] == &channel) ready_[index] = nullptr;
   poller_->remove(channel);
 }
 

@@ -131,6 +131,7 @@ class EventLoop {
   void assert_in_loop_thread() const;
   [[nodiscard]] const std::string& name() const { return options_.name; }
   [[nodiscard]] const Poller& poller() const { return *poller_; }
+  [[nodiscard]] Poller& poller() { return *poller_; }
   [[nodiscard]] const LoopCounters& counters() const { return counters_; }
   /// Armed timers. On the loop's thread.
   [[nodiscard]] std::size_t timer_count() const { return timers_.size(); }
@@ -148,7 +149,6 @@ class EventLoop {
   Result<void> wait();
   void read_clocks();
   [[nodiscard]] std::optional<Duration> time_to_wait();
-  void call_ready_channels();
   void fire_timers();
   void run_tasks();
   void run_end_actions();
@@ -165,7 +165,7 @@ class EventLoop {
   Timestamp date_;              // as it was read last
   MonotonicTime date_read_at_;  // less than a millisecond before now_
   TimerQueue timers_;
-  Poller::ReadyChannels ready_;
+  std::size_t ready_ = 0;  // found by the last poll
   internal::TaskRounds end_actions_;
   std::vector<std::shared_ptr<void>> released_;  // always with room for one more, if there is any
   std::vector<std::shared_ptr<void>> releasing_;

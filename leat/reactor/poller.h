@@ -1,31 +1,38 @@
 // Public: where a loop waits for descriptors.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string_view>
-#include <vector>
 
 #include "leat/base/monotonic_time.h"
 #include "leat/base/result.h"
+#include "leat/base/timestamp.h"
 
 namespace leat {
 
 class Channel;
+namespace internal {
+class Uring;
+}
 
 /// The kinds of Poller that can be asked for.
 enum class PollerKind {
-  kDefault,  ///< The best that this machine has: epoll.
+  /// What the environment variable LEAT_POLLER says (epoll or uring); without it, epoll.
+  kDefault,
   kEpoll,
+  /// io_uring, or an error that says what the machine lacks.
+  kUring,
+  /// io_uring where the kernel has all that is needed and allows it, otherwise epoll; the log says
+  /// once which, and why.
+  kUringIfPossible,
 };
 
 /// Waits for the events of many channels. A poller belongs to one loop and its thread; only the
 /// loop calls it. Readiness is level-triggered in every implementation.
 class Poller {
  public:
-  /// The channels that a poll found ready. A removed channel leaves a null pointer behind.
-  using ReadyChannels = std::vector<Channel*>;
-
   Poller() = default;
   virtual ~Poller() = default;
   Poller(const Poller&) = delete;
@@ -34,17 +41,25 @@ class Poller {
   /// Fails when the kernel refuses: EMFILE, ENFILE, ENOMEM.
   [[nodiscard]] static Result<std::unique_ptr<Poller>> create(PollerKind kind);
 
-  /// The implementation's name, for logs: "epoll".
+  /// The implementation's name, for logs: "epoll" or "io_uring".
   [[nodiscard]] virtual std::string_view name() const = 0;
 
   /// Makes the kernel watch `channel.events()`: adds the channel or changes it.
   virtual Result<void> update(Channel& channel) = 0;
-  /// Stops watching. The channel may be destroyed afterwards.
+  /// Stops watching: afterwards the kernel holds nothing of the channel or its descriptor, and
+  /// what was found of it and not yet called is forgotten.
   virtual void remove(Channel& channel) = 0;
 
-  /// Waits until a channel is ready or `timeout` has passed (none: for ever; zero: does not
-  /// wait), and fills `ready`, replacing what it held. A signal ends the wait early with nothing.
-  virtual Result<void> poll(std::optional<Duration> timeout, ReadyChannels& ready) = 0;
+  /// Waits until something is ready or `timeout` has passed (none: for ever; zero: does not wait),
+  /// and returns how much was found. A signal ends the wait early with nothing. Also takes what is
+  /// left of the last time, should an exception have ended its dispatch().
+  virtual Result<std::size_t> poll(std::optional<Duration> timeout) = 0;
+  /// Calls what the last poll() found, in the order in which the kernel reported it. An exception
+  /// of a callback goes through, and what was not called yet is found again.
+  virtual void dispatch(Timestamp poll_return_time) = 0;
+
+  /// The ring, for transports that work by completions; null on other pollers.
+  [[nodiscard]] virtual internal::Uring* uring() { return nullptr; }
 };
 
 }  // namespace leat

@@ -147,6 +147,7 @@ TEST_F(EventLoopContract, Step2ReadCallbacksGetThePollsReturnTime) {
 
 TEST_F(EventLoopContract, Step3CallsEveryReadyChannelOnce) {
   std::vector<Ends> pipes;
+  pipes.reserve(kPipes);
   std::vector<std::unique_ptr<Channel>> channels;
   int calls = 0;
   // More than the poller takes in its first call.
@@ -176,20 +177,25 @@ TEST_F(EventLoopContract, Step3CallsTheChannelsInTheOrderThatThePollerReported) 
     pipes.push_back(Ends::pipe());
     const int fd = pipes.back().a.get();
     channels.push_back(std::make_unique<Channel>(loop, fd));
-    channels.back()->on_read([&called, fd](Timestamp) { called.push_back(fd); });
+    channels.back()->on_read([&called, fd, &end = pipes.back().a](Timestamp) {
+      called.push_back(fd);
+      test::drain(end);
+    });
     ASSERT_TRUE(channels.back()->enable_reading());
     epoll_event wanted{};
     wanted.events = EPOLLIN;
     wanted.data.fd = fd;
     ASSERT_EQ(::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &wanted), 0);
   }
+  iterate();
   // Neither the order of watching nor its reverse.
   for (int i = 0; i < kPipes; ++i) {
     test::write_to(pipes[static_cast<std::size_t>(i * 12 % kPipes)].b, "x");
   }
   std::array<epoll_event, kPipes> ready{};
   ASSERT_EQ(::epoll_wait(epoll.get(), ready.data(), kPipes, 0), kPipes);
-  iterate();
+  // A poller may report a part first; what was called is not ready any more.
+  for (int i = 0; i < 4 && called.size() < kPipes; ++i) iterate();
   std::vector<int> reported;
   for (const epoll_event& event : ready) reported.push_back(event.data.fd);
   EXPECT_EQ(called, reported);

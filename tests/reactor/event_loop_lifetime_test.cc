@@ -104,7 +104,7 @@ TEST(EventLoopEnd, L10DroppedWorkMayUseTheLoopOneLastTime) {
 TEST(EventLoopEnd, NamesAndQueries) {
   auto loop = EventLoop::create({.name = "a name"}).value();
   EXPECT_EQ(loop->name(), "a name");
-  EXPECT_EQ(loop->poller().name(), "epoll");
+  EXPECT_EQ(loop->poller().name(), test::default_poller_is_uring() ? "io_uring" : "epoll");
   EXPECT_EQ(loop->scratch().size(), EventLoop::kScratchSize);
   EXPECT_EQ(loop->buffers().take().size(), EventLoop::kBlockSize);
   EXPECT_EQ(loop->timer_count(), 0u);

@@ -7,6 +7,8 @@
 
 #include <array>
 #include <chrono>
+#include <cstdlib>
+#include <memory>
 #include <string_view>
 #include <utility>
 
@@ -17,6 +19,12 @@
 #include "leat/reactor/event_loop.h"
 
 namespace leat::test {
+
+/// Which poller a loop gets that asks for none in particular; the tests run with each.
+inline bool default_poller_is_uring() {
+  const char* wanted = std::getenv("LEAT_POLLER");
+  return wanted != nullptr && std::string_view(wanted) == "uring";
+}
 
 /// Two connected, non-blocking ends.
 struct Ends {

@@ -15,7 +15,7 @@
 namespace leat::internal {
 
 ReadinessTransport::ReadinessTransport(EventLoop& loop, UniqueFd socket, NetCounters& counters)
-    : socket_(std::move(socket)), fd_(socket_.get()), channel_(loop, fd_), counters_(counters) {}
+    : socket_(std::move(socket)), channel_(loop, socket_.get()), counters_(counters) {}
 
 Result<void> ReadinessTransport::start(TransportUser& user) {
   user_ = &user;
@@ -33,7 +33,7 @@ void ReadinessTransport::handle_read() {
   const std::size_t room = user_->receive_room();
   if (room == 0) return;
   const std::span<char> scratch = channel_.loop().scratch();
-  const ssize_t count = ::recv(fd_, scratch.data(), std::min(room, scratch.size()), 0);
+  const ssize_t count = ::recv(fd(), scratch.data(), std::min(room, scratch.size()), 0);
   counters_.reads.add();
   if (count > 0) {
     user_->bytes_arrived({scratch.data(), static_cast<std::size_t>(count)});
@@ -45,13 +45,13 @@ void ReadinessTransport::handle_read() {
 }
 
 void ReadinessTransport::handle_error() {
-  const int number = take_socket_error(fd_);
+  const int number = take_socket_error(fd());
   if (number != 0) user_->transport_failed(number, "connection");
 }
 
-Transport::Written ReadinessTransport::write(SendQueue& queue) {
-  const Written written = write_to_socket(fd_, queue, *user_, counters_);
-  if (fd_ < 0) return written;
+Transport::Written ReadinessTransport::write(SendQueue& queue, bool /*at_once*/) {
+  const Written written = write_to_socket(fd(), closed_, queue, *user_, counters_);
+  if (closed_) return written;
   if (written.kind == Written::Kind::kBlocked) {
     const Result<void> watched = channel_.enable_writing();
     if (!watched) return {Written::Kind::kFailed, watched.error().number()};
@@ -63,24 +63,18 @@ Transport::Written ReadinessTransport::write(SendQueue& queue) {
 
 std::size_t ReadinessTransport::write_now(const SendQueue& queue, std::string_view bytes) {
   if (is_blocked()) return 0;
-  return write_now_to_socket(fd_, queue, bytes, counters_);
+  return write_now_to_socket(fd(), queue, bytes, counters_);
 }
 
 void ReadinessTransport::shutdown_write() {
-  ::shutdown(fd_, SHUT_WR);
+  ::shutdown(fd(), SHUT_WR);
 }
 
 void ReadinessTransport::close(bool reset) {
-  if (fd_ < 0) return;
-  if (reset) reset_on_close(fd_);
+  if (std::exchange(closed_, true)) return;
+  if (reset) reset_on_close(fd());
   channel_.remove();
-  fd_ = -1;
   socket_.reset();
-}
-
-std::unique_ptr<Transport> make_socket_transport(EventLoop& loop, UniqueFd socket,
-                                                 NetCounters& counters) {
-  return std::make_unique<ReadinessTransport>(loop, std::move(socket), counters);
 }
 
 }  // namespace leat::internal

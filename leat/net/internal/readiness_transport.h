@@ -16,22 +16,22 @@ class ReadinessTransport final : public Transport {
   Result<void> start(TransportUser& user) override;
   void set_user(TransportUser& user) override { user_ = &user; }
   Result<void> set_reading(bool on) override;
-  Written write(SendQueue& queue) override;
+  Written write(SendQueue& queue, bool at_once) override;
   std::size_t write_now(const SendQueue& queue, std::string_view bytes) override;
   [[nodiscard]] bool is_blocked() const override { return channel_.is_writing(); }
   void shutdown_write() override;
   void close(bool reset) override;
-  [[nodiscard]] int fd() const override { return fd_; }
+  [[nodiscard]] int fd() const override { return socket_.get(); }
 
  private:
   void handle_read();
   void handle_error();
 
   UniqueFd socket_;
-  int fd_;
   Channel channel_;
   NetCounters& counters_;
   TransportUser* user_ = nullptr;
+  bool closed_ = false;
 };
 
 }  // namespace leat::internal

@@ -39,10 +39,10 @@ ssize_t write_memory(int fd, const SendQueue& queue) {
 
 }  // namespace
 
-Written write_to_socket(const int& fd, SendQueue& queue, TransportUser& user,
+Written write_to_socket(int fd, const bool& closed, SendQueue& queue, TransportUser& user,
                         NetCounters& counters) {
   std::size_t written = 0;
-  while (fd >= 0 && !queue.empty()) {
+  while (!closed && !queue.empty()) {
     if (written >= kWriteBudget) return {Written::Kind::kBlocked};
     const bool file = queue.file_is_next();
     const ssize_t count = file ? write_file(fd, queue) : write_memory(fd, queue);

@@ -22,8 +22,8 @@ inline constexpr std::size_t kWriteBudget = 1024 * 1024;
 inline constexpr std::size_t kWriteVectors = 64;
 
 /// Sends from `queue` by system calls until it is empty, the kernel takes no more or the budget is
-/// used up (both kBlocked), telling `user` of each part. Stops if `fd` becomes -1 meanwhile.
-[[nodiscard]] Transport::Written write_to_socket(const int& fd, SendQueue& queue,
+/// used up (both kBlocked), telling `user` of each part. Stops if `closed` becomes true meanwhile.
+[[nodiscard]] Transport::Written write_to_socket(int fd, const bool& closed, SendQueue& queue,
                                                  TransportUser& user, NetCounters& counters);
 
 /// Transport::write_now() for a socket.

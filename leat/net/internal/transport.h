@@ -78,7 +78,7 @@ class Transport {
   struct Written {
     enum class Kind : std::uint8_t {
       kAll,        ///< The queue is empty.
-      kPending,    ///< The rest goes by itself, in this loop iteration; output_ready() follows.
+      kPending,    ///< It goes with the loop's next wait; output_ready() follows after that.
       kBlocked,    ///< The kernel takes no more now; output_ready() follows.
       kFailed,     ///< For `error`, an errno value.
       kTruncated,  ///< A file was shorter than what was to be sent of it.
@@ -88,8 +88,9 @@ class Transport {
     const char* what = "sending";
   };
   /// Sends from the head of `queue`, up to a budget; bytes_sent() tells what has gone. What is
-  /// pending stays in the queue unchanged until it is told; more may be appended behind it.
-  virtual Written write(SendQueue& queue) = 0;
+  /// pending stays in the queue unchanged until it is told; more may be appended behind it. With
+  /// `at_once` nothing is left pending: something waits for the output to have gone.
+  virtual Written write(SendQueue& queue, bool at_once) = 0;
   /// Sends all of `queue` and then `bytes`, which are not in it, if that is possible at once.
   /// Returns how much of the two went; bytes_sent() is not called.
   [[nodiscard]] virtual std::size_t write_now(const SendQueue& queue, std::string_view bytes) = 0;

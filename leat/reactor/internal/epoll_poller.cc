@@ -45,7 +45,7 @@ Result<std::unique_ptr<Poller>> EpollPoller::create() {
 
 Result<void> EpollPoller::update(Channel& channel) {
   // An exclusive registration cannot be modified (man 2 epoll_ctl, EINVAL): take it out first.
-  if (channel.added() && channel.exclusive()) remove(channel);
+  if (channel.added() && channel.exclusive()) forget(channel);
   epoll_event event{};
   event.events = channel.events();
   if (channel.exclusive()) event.events = (event.events & (EPOLLIN | EPOLLOUT)) | EPOLLEXCLUSIVE;
@@ -54,36 +54,48 @@ Result<void> EpollPoller::update(Channel& channel) {
   if (::epoll_ctl(epoll_fd_.get(), operation, channel.fd(), &event) != 0) {
     return Error::from_errno(errno, fmt::format("epoll_ctl on descriptor {}", channel.fd()));
   }
-  channel.set_added(true);
+  channel.set_registration(this);
   return {};
 }
 
 void EpollPoller::remove(Channel& channel) {
-  if (!channel.added()) return;
-  channel.set_added(false);
+  const auto index = static_cast<std::size_t>(channel.ready_index());
+  if (index < ready_.size() && ready_[index] == &channel) ready_[index] = nullptr;
+  if (channel.added()) forget(channel);
+}
+
+void EpollPoller::forget(Channel& channel) {
+  channel.set_registration(nullptr);
   [[maybe_unused]] const int removed =
       ::epoll_ctl(epoll_fd_.get(), EPOLL_CTL_DEL, channel.fd(), nullptr);
   LEAT_ASSERT(removed == 0, "a descriptor was closed before its Channel was removed");
 }
 
-Result<void> EpollPoller::poll(std::optional<Duration> timeout, ReadyChannels& ready) {
-  ready.clear();
+Result<std::size_t> EpollPoller::poll(std::optional<Duration> timeout) {
+  ready_.clear();
   // All memory before the wait: running out of it must lose no event.
   if (full_ && events_.size() < kMaximumEvents) events_.resize(events_.size() * 2);
-  ready.reserve(events_.size());
+  ready_.reserve(events_.size());
   const int count = wait(timeout);
   full_ = count == static_cast<int>(events_.size());
   if (count < 0) {
-    if (errno == EINTR) return {};
+    if (errno == EINTR) return std::size_t{0};
     return Error::from_errno(errno, "epoll_wait");
   }
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = events_[static_cast<std::size_t>(i)];
     auto* channel = static_cast<Channel*>(event.data.ptr);
     channel->set_ready(event.events, i);
-    ready.push_back(channel);
+    ready_.push_back(channel);
   }
-  return {};
+  return ready_.size();
+}
+
+void EpollPoller::dispatch(Timestamp poll_return_time) {
+  // By index: a callback may remove a later channel, which nulls its place.
+  for (std::size_t i = 0; i < ready_.size(); ++i) {
+    if (Channel* channel = ready_[i]) channel->handle_events(poll_return_time);
+  }
 }
 
 int EpollPoller::wait(std::optional<Duration> timeout) {

@@ -22,11 +22,13 @@ class EpollPoller final : public Poller {
   [[nodiscard]] std::string_view name() const override { return "epoll"; }
   Result<void> update(Channel& channel) override;
   void remove(Channel& channel) override;
-  Result<void> poll(std::optional<Duration> timeout, ReadyChannels& ready) override;
+  Result<std::size_t> poll(std::optional<Duration> timeout) override;
+  void dispatch(Timestamp poll_return_time) override;
 
  private:
   explicit EpollPoller(UniqueFd epoll_fd);
 
+  void forget(Channel& channel);
   /// Waits with the resolution of nanoseconds where the kernel can (5.11), else of milliseconds.
   int wait(std::optional<Duration> timeout);
 
@@ -34,6 +36,7 @@ class EpollPoller final : public Poller {
   bool has_pwait2_ = true;
   bool full_ = false;  // the last poll filled events_
   std::vector<epoll_event> events_;
+  std::vector<Channel*> ready_;  // by the last poll; null where a channel was removed since
 };
 
 }  // namespace leat::internal

@@ -1,0 +1,104 @@
+// Internal: a socket and its operations in an io_uring.
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "leat/base/unique_fd.h"
+#include "leat/net/internal/transport.h"
+#include "leat/reactor/event_loop.h"
+#include "leat/reactor/internal/uring_operation.h"
+
+namespace leat::internal {
+
+class Uring;
+
+/// Lives until the kernel has let go of its operations, which may be longer than its transport: the
+/// descriptor is closed then, and not before.
+///
+///     receive_   one multishot receive while input is wanted; ended by the peer's end, an error,
+///     an
+///                empty ring of buffers (submitted again), or cancelled after a pause
+///     send_      one send at a time, silent: it does not wait, so it is over with its submission
+///     writable_  a poll for writability, after a send that the kernel did not take whole
+class UringSocket {
+ public:
+  UringSocket(EventLoop& loop, Uring& ring, UniqueFd socket, NetCounters& counters);
+  ~UringSocket();
+  UringSocket(const UringSocket&) = delete;
+  UringSocket& operator=(const UringSocket&) = delete;
+
+  void set_user(TransportUser& user) { user_ = &user; }
+  void set_reading(bool on);
+  void continue_input();
+  [[nodiscard]] Transport::Written write(SendQueue& queue, bool at_once);
+  [[nodiscard]] std::size_t write_now(const SendQueue& queue, std::string_view bytes);
+  [[nodiscard]] bool is_blocked() const { return writable_.in_flight(); }
+  /// No callback from here on; cancels, and deletes `socket` when nothing is in flight.
+  static void close(std::unique_ptr<UringSocket> socket, bool reset);
+  [[nodiscard]] int fd() const { return closed_ ? -1 : socket_.get(); }
+
+ private:
+  /// An operation of this socket that calls one of its methods.
+  template <void (UringSocket::*kMethod)(int, std::uint32_t)>
+  class Operation final : public UringOperation {
+   public:
+    explicit Operation(UringSocket& socket) : socket_(socket) {}
+    void complete(int result, std::uint32_t flags) override { (socket_.*kMethod)(result, flags); }
+
+   private:
+    UringSocket& socket_;
+  };
+
+  /// While a method that calls the user is on the stack, this is not deleted.
+  class Busy;
+
+  void submit_receive();
+  void received(int result, std::uint32_t flags);
+  void take(std::string_view bytes);
+  void hold(std::string_view bytes);
+  void deliver_held();
+  void deliver_held_later();
+  void tell_end();
+  [[nodiscard]] bool fits(const SendQueue& queue) const;
+  void submit_send(const SendQueue& queue);
+  void sent(int result, std::uint32_t flags);
+  void wait_until_writable();
+  void writable(int result, std::uint32_t flags);
+  void delete_if_done();
+
+  EventLoop& loop_;
+  Uring& ring_;
+  NetCounters& counters_;  // not used once closed
+  UniqueFd socket_;
+  TransportUser* user_ = nullptr;
+  int busy_ = 0;
+  bool closed_ = false;
+
+  bool reading_ = false;
+  bool cancelling_ = false;
+  bool input_over_ = false;  // by the peer's end or an error
+  bool end_told_ = false;
+  bool full_ = false;    // the kernel did not take the last send whole
+  int input_error_ = 0;  // an errno value, told behind what came before it
+  int send_error_ = 0;
+  std::size_t sending_ = 0;
+  std::string held_;                // arrived while nobody wanted it
+  std::shared_ptr<bool> delivery_;  // scheduled; made false by close()
+
+  Operation<&UringSocket::received> receive_{*this};
+  Operation<&UringSocket::sent> send_{*this};
+  Operation<&UringSocket::writable> writable_{*this};
+
+  static constexpr std::size_t kVectors = 4;
+  std::array<iovec, kVectors> vectors_;
+  msghdr message_;
+};
+
+}  // namespace leat::internal

@@ -1,0 +1,237 @@
+#include "leat/reactor/internal/uring.h"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <thread>
+#include <utility>
+
+#include "leat/base/assert.h"
+
+namespace leat::internal {
+
+namespace {
+
+// How late the end of a silent operation may be noticed on a loop with nothing else to do. Busy
+// loops wake by themselves earlier, and idle ones once more.
+constexpr Duration kSilence = std::chrono::milliseconds(1);
+
+io_uring_params parameters(unsigned completions) {
+  io_uring_params wanted{};
+  // DEFER_TASKRUN (6.1) implies the presence of multishot receive (6.0) and buffer rings (5.19).
+  // R_DISABLED: the thread that enables the ring becomes its single issuer.
+  wanted.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_R_DISABLED |
+                 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
+  wanted.cq_entries = completions;
+  return wanted;
+}
+
+__kernel_timespec to_timespec(Duration timeout) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout);
+  return {.tv_sec = seconds.count(), .tv_nsec = (timeout - seconds).count()};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Uring>> Uring::create() {
+  std::unique_ptr<Uring> uring(new Uring);
+  Result<void> opened = uring->open();
+  if (!opened) return std::move(opened).error();
+  return uring;
+}
+
+Uring::Uring() {
+  silent_.reserve(kSilentOperations);
+}
+
+Result<void> Uring::open() {
+  io_uring_params wanted = parameters(kCompletions);
+  const int made = ::io_uring_queue_init_params(kSubmissions, &ring_, &wanted);
+  if (made != 0) return Error::from_errno(-made, "io_uring_setup");
+  is_open_ = true;
+  // Debian 12's liburing declares io_uring_enable_rings() and does not have it.
+  if (::syscall(__NR_io_uring_register, ring_.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0) !=
+      0) {
+    return Error::from_errno(errno, "io_uring_register, enable rings");
+  }
+  // The descriptor of the ring is then looked up once, not in each call. Merely cheaper.
+  ::io_uring_register_ring_fd(&ring_);
+  return buffers_.open(ring_);
+}
+
+Uring::~Uring() {
+  if (!is_open_) return;
+  if (in_flight_ > 0) {
+    io_uring_sqe& all = entry();
+    io_uring_prep_cancel64(&all, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
+    submit_unheard(all);
+  }
+  while (in_flight_ > 0) {
+    const Result<std::size_t> polled = poll(std::nullopt);
+    LEAT_ASSERT(polled.has_value(), "an io_uring that cannot be waited for");
+    dispatch();
+  }
+  ::io_uring_queue_exit(&ring_);
+}
+
+// Requests.
+
+io_uring_sqe& Uring::entry() {
+  io_uring_sqe* entry = ::io_uring_get_sqe(&ring_);
+  while (entry == nullptr) {
+    flush();
+    entry = ::io_uring_get_sqe(&ring_);
+  }
+  return *entry;
+}
+
+void Uring::submit(io_uring_sqe& entry, UringOperation& operation) {
+  LEAT_ASSERT(!operation.in_flight_, "an operation was submitted twice");
+  ::io_uring_sqe_set_data(&entry, &operation);
+  operation.in_flight_ = true;
+  operation.silent_ = false;
+  ++in_flight_;
+}
+
+void Uring::submit_silently(io_uring_sqe& entry, UringOperation& operation) {
+  LEAT_ASSERT(has_silent_room(), "too many silent operations");
+  submit(entry, operation);
+  entry.flags |= IOSQE_CQE_SKIP_SUCCESS;
+  operation.silent_ = true;
+  operation.entry_ = &entry;
+  operation.submitted_in_ = submission_;
+  silent_.push_back(&operation);
+}
+
+bool Uring::retract(UringOperation& operation) {
+  if (!operation.in_flight_ || !operation.silent_) return false;
+  if (operation.submitted_in_ != submission_) return false;
+  io_uring_prep_nop(operation.entry_);
+  operation.entry_->flags = IOSQE_CQE_SKIP_SUCCESS;
+  operation.entry_->user_data = 0;
+  std::replace(silent_.begin(), silent_.end(), &operation, static_cast<UringOperation*>(nullptr));
+  operation.in_flight_ = false;
+  --in_flight_;
+  return true;
+}
+
+void Uring::cancel(UringOperation& operation) {
+  io_uring_sqe& request = entry();
+  io_uring_prep_cancel(&request, &operation, 0);
+  submit_unheard(request);
+}
+
+void Uring::submit_unheard(io_uring_sqe& entry) {
+  ::io_uring_sqe_set_data(&entry, nullptr);
+  entry.flags |= IOSQE_CQE_SKIP_SUCCESS;
+}
+
+void Uring::flush() {
+  ++submission_;
+  ::io_uring_submit_and_get_events(&ring_);
+  take_rest();
+}
+
+/// Short of memory the kernel may leave requests behind; it has more when answers were reaped.
+void Uring::take_rest() {
+  while (::io_uring_sq_ready(&ring_) != 0) {
+    reap_all();
+    std::this_thread::yield();
+    ::io_uring_submit_and_get_events(&ring_);
+  }
+}
+
+// The loop's part.
+
+int Uring::enter(std::optional<Duration> timeout) {
+  ++submission_;
+  if (timeout == Duration::zero()) return ::io_uring_submit_and_get_events(&ring_);
+  if (!timeout) return ::io_uring_submit_and_wait(&ring_, 1);
+  __kernel_timespec limit = to_timespec(*timeout);
+  io_uring_cqe* first = nullptr;
+  return ::io_uring_submit_and_wait_timeout(&ring_, &first, 1, &limit, nullptr);
+}
+
+Result<std::size_t> Uring::poll(std::optional<Duration> timeout) {
+  const bool is_left = next_ < completions_.size();
+  if (is_left) {
+    completions_.erase(completions_.begin(),
+                       completions_.begin() + static_cast<std::ptrdiff_t>(next_));
+    timeout = Duration::zero();
+  } else {
+    completions_.clear();
+  }
+  next_ = 0;
+  // What has gone silently is noticed when the wait ends, so a wait for nothing must end soon.
+  if (!silent_.empty()) timeout = std::min(timeout.value_or(kSilence), kSilence);
+  // All memory before the wait: running out of it must lose nothing.
+  completions_.reserve(completions_.size() + silent_.size() + kCompletions);
+
+  const int entered = enter(timeout);
+  const bool usual = entered >= 0 || entered == -ETIME || entered == -EINTR ||
+                     // A full completion queue, or no memory for a request: reaping helps.
+                     entered == -EBUSY || entered == -EAGAIN;
+  if (!usual) return Error::from_errno(-entered, "io_uring_enter");
+
+  // Silent operations come first: what they sent is free again, and their place is known only
+  // when all answers of their submission were seen.
+  const std::size_t first = completions_.size();
+  completions_.resize(first + silent_.size(), Completion{nullptr, kDone, 0});
+  reap_all();
+  take_rest();
+  settle_silent(first);
+  return static_cast<std::size_t>(
+      std::count_if(completions_.begin(), completions_.end(),
+                    [](const Completion& c) { return c.operation != nullptr; }));
+}
+
+/// The completion queue, and what the kernel kept aside when it was full.
+void Uring::reap_all() {
+  reap();
+  while (::io_uring_cq_has_overflow(&ring_)) {
+    ::io_uring_get_events(&ring_);
+    reap();
+  }
+}
+
+void Uring::reap() {
+  io_uring_cqe* answer = nullptr;
+  while (::io_uring_peek_cqe(&ring_, &answer) == 0) {
+    note(*answer);
+    ::io_uring_cqe_seen(&ring_, answer);
+  }
+}
+
+void Uring::note(const io_uring_cqe& answer) {
+  auto* operation = static_cast<UringOperation*>(io_uring_cqe_get_data(&answer));
+  if (operation == nullptr) return;
+  operation->silent_ = false;
+  completions_.push_back({operation, answer.res, answer.flags});
+}
+
+/// Those of which the kernel said nothing are done.
+void Uring::settle_silent(std::size_t first) {
+  for (std::size_t i = 0; i < silent_.size(); ++i) {
+    UringOperation* operation = silent_[i];
+    if (operation != nullptr && operation->silent_) completions_[first + i].operation = operation;
+  }
+  silent_.clear();
+}
+
+void Uring::dispatch() {
+  while (next_ < completions_.size()) {
+    const Completion completion = completions_[next_++];
+    UringOperation* operation = completion.operation;
+    if (operation == nullptr) continue;
+    if ((completion.flags & IORING_CQE_F_MORE) == 0) {
+      operation->in_flight_ = false;
+      --in_flight_;
+    }
+    operation->complete(completion.result, completion.flags);
+  }
+}
+
+}  // namespace leat::internal

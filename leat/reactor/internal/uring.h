@@ -1,0 +1,109 @@
+// Internal: one io_uring and the operations in it.
+#pragma once
+
+#include <liburing.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "leat/base/monotonic_time.h"
+#include "leat/base/result.h"
+#include "leat/reactor/internal/uring_buffers.h"
+#include "leat/reactor/internal/uring_operation.h"
+
+namespace leat::internal {
+
+/// Requests are gathered and go to the kernel together, with the wait of the loop: one system call
+/// an iteration, however many connections it served. Answers are reaped after it and dispatched in
+/// the kernel's order. Belongs to the thread that made it.
+///
+///     entry() ... submit()      poll()                          dispatch()
+///     +---------------+   io_uring_enter   +--------------+    +-----------------+
+///     | submission    |------------------->| completions  |--->| op->complete()  |
+///     | queue         |    (and waits)     | reaped       |    | for each        |
+///     +---------------+                    +--------------+    +-----------------+
+///
+/// Set up as docs/decisions/io-uring.md says: SINGLE_ISSUER and DEFER_TASKRUN, so that the kernel
+/// works on this ring only when its thread asks, and never interrupts it.
+class Uring {
+ public:
+  /// Fails with what is missing: ENOSYS or EPERM (no io_uring, or not allowed), EINVAL or
+  /// EOPNOTSUPP (a kernel before 6.1), ENOMEM.
+  [[nodiscard]] static Result<std::unique_ptr<Uring>> create();
+
+  /// Cancels what is in flight and waits until the kernel has let go of all of it.
+  ~Uring();
+  Uring(const Uring&) = delete;
+  Uring& operator=(const Uring&) = delete;
+
+  // Requests.
+
+  /// A free entry, to be filled in by io_uring_prep_*() and given to submit() at once.
+  [[nodiscard]] io_uring_sqe& entry();
+  /// Hands `entry` in for `operation`, with the next submission.
+  void submit(io_uring_sqe& entry, UringOperation& operation);
+  /// The same for a request that is over when its submission is, such as a send that does not wait:
+  /// the kernel tells of failure only, which saves a completion; complete(kDone) tells of success.
+  /// Only with has_silent_room().
+  void submit_silently(io_uring_sqe& entry, UringOperation& operation);
+  static constexpr int kDone = 0x7fff'ffff;
+  [[nodiscard]] bool has_silent_room() const { return silent_.size() < kSilentOperations; }
+  /// Makes sure that the kernel no longer reads what the request points at: takes it back if it has
+  /// not gone yet (true, and complete() is not called), otherwise it has been done (false).
+  bool retract(UringOperation& operation);
+  /// Asks the kernel to give up an operation in flight; its last completion follows as ever, mostly
+  /// with -ECANCELED.
+  void cancel(UringOperation& operation);
+  /// A request without an operation: only its effect matters.
+  void submit_unheard(io_uring_sqe& entry);
+  /// Hands in what is gathered and lets the kernel finish what is cancelled, without waiting.
+  void flush();
+
+  // The loop's part.
+
+  /// Submits, waits (see Poller::poll) and reaps. Returns how many completions wait to be
+  /// dispatched.
+  Result<std::size_t> poll(std::optional<Duration> timeout);
+  void dispatch();
+
+  /// Memory for receiving; shared by all operations of the ring.
+  [[nodiscard]] UringBuffers& buffers() { return buffers_; }
+
+  [[nodiscard]] std::size_t in_flight() const { return in_flight_; }
+
+ private:
+  static constexpr unsigned kSubmissions = 512;
+  static constexpr unsigned kCompletions = 4096;
+  static constexpr std::size_t kSilentOperations = 1024;
+
+  struct Completion {
+    UringOperation* operation;  // null: nothing to call
+    int result;
+    std::uint32_t flags;
+  };
+
+  Uring();
+
+  Result<void> open();
+
+  int enter(std::optional<Duration> timeout);
+  void reap();
+  void reap_all();
+  void note(const io_uring_cqe& answer);
+  void take_rest();
+  void settle_silent(std::size_t first);
+
+  io_uring ring_{};
+  bool is_open_ = false;
+  UringBuffers buffers_;
+  std::size_t in_flight_ = 0;
+  std::uint64_t submission_ = 1;         // the number of the next one
+  std::vector<UringOperation*> silent_;  // submitted silently since the last poll
+  std::vector<Completion> completions_;  // reaped; from next_ on not dispatched
+  std::size_t next_ = 0;
+};
+
+}  // namespace leat::internal

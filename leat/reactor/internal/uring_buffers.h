@@ -1,0 +1,48 @@
+// Internal: memory that an io_uring receives into, shared by all connections of a loop.
+#pragma once
+
+#include <liburing.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "leat/base/result.h"
+
+namespace leat::internal {
+
+/// A ring of provided buffers (IORING_REGISTER_PBUF_RING, Linux 5.19). The kernel takes one when
+/// bytes have come for a connection, so an idle connection holds none. The bytes of a completion
+/// are valid until give_back(), which comes before the next completion is looked at: the ring is
+/// only ever empty while completions wait to be dispatched.
+///
+/// When it is empty, a receive ends with ENOBUFS and its bytes stay in the socket: nothing is lost.
+/// Whoever received submits again, and that happens after all completions of this round were
+/// dispatched, so all buffers are there again. docs/decisions/io-uring.md has the reasons.
+class UringBuffers {
+ public:
+  static constexpr std::uint16_t kGroup = 0;
+  static constexpr std::size_t kSize = 8 * 1024;
+  static constexpr unsigned kCount = 256;
+
+  UringBuffers() = default;
+  ~UringBuffers();
+  UringBuffers(const UringBuffers&) = delete;
+  UringBuffers& operator=(const UringBuffers&) = delete;
+
+  /// Allocates and registers; `ring` must outlive it. Fails with ENOMEM, or EINVAL on old kernels.
+  Result<void> open(io_uring& ring);
+
+  /// What a completion with IORING_CQE_F_BUFFER brought.
+  [[nodiscard]] std::string_view bytes(int result, std::uint32_t flags) const;
+  /// The bytes are not needed any more.
+  void give_back(std::uint32_t flags);
+
+ private:
+  [[nodiscard]] char* memory_of(unsigned id) const { return memory_ + id * kSize; }
+
+  io_uring_buf_ring* entries_ = nullptr;
+  char* memory_ = nullptr;
+};
+
+}  // namespace leat::internal
