@@ -1,7 +1,25 @@
 // main() of every test program; it also builds the precompiled header that they share.
 #include <cstdlib>
+#include <string_view>
 
 #include <gmock/gmock.h>
+
+#include "leat/reactor/poller.h"
+
+namespace {
+
+/// Where the kernel has no io_uring, or forbids it, its tests are skipped and say why.
+class PollerIsThere : public testing::Environment {
+ public:
+  void SetUp() override {
+    const char* wanted = std::getenv("LEAT_POLLER");
+    if (wanted == nullptr || std::string_view(wanted) != "uring") return;
+    const auto poller = leat::Poller::create(leat::PollerKind::kUring);
+    if (!poller) GTEST_SKIP() << poller.error().message();
+  }
+};
+
+}  // namespace
 
 int main(int argc, char** argv) {
   // Our code has threads. An emulator, whose programs cannot start themselves, says otherwise.
@@ -9,5 +27,6 @@ int main(int argc, char** argv) {
     GTEST_FLAG_SET(death_test_style, "threadsafe");
   }
   testing::InitGoogleMock(&argc, argv);
+  testing::AddGlobalTestEnvironment(new PollerIsThere);
   return RUN_ALL_TESTS();
 }

@@ -147,7 +147,6 @@ TEST_F(EventLoopContract, Step2ReadCallbacksGetThePollsReturnTime) {
 
 TEST_F(EventLoopContract, Step3CallsEveryReadyChannelOnce) {
   std::vector<Ends> pipes;
-  pipes.reserve(kPipes);
   std::vector<std::unique_ptr<Channel>> channels;
   int calls = 0;
   // More than the poller takes in its first call.
@@ -171,6 +170,7 @@ TEST_F(EventLoopContract, Step3CallsTheChannelsInTheOrderThatThePollerReported) 
   // The kernel reports in the order of becoming ready, so a second epoll tells the poller's order.
   const UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
   std::vector<Ends> pipes;
+  pipes.reserve(kPipes);
   std::vector<std::unique_ptr<Channel>> channels;
   std::vector<int> called;
   for (int i = 0; i < kPipes; ++i) {

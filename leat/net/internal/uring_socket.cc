@@ -76,7 +76,7 @@ void UringSocket::received(int result, std::uint32_t flags) {
   if (!closed_) counters_.reads.add();
   if ((flags & IORING_CQE_F_BUFFER) != 0) {
     if (result > 0 && !closed_) take(ring_.buffers().bytes(result, flags));
-    ring_.buffers().give_back(flags);
+    ring_.buffers().give_back(result, flags);
   }
   if (closed_ || receive_.in_flight()) return;
   // The receive is over. An empty ring of buffers, a cancelled pause that is over, or a full
@@ -93,12 +93,14 @@ void UringSocket::received(int result, std::uint32_t flags) {
 }
 
 void UringSocket::take(std::string_view bytes) {
-  if (reading_ && held_.empty()) {
+  while (!bytes.empty() && reading_ && held_.empty()) {
     const std::size_t part = std::min(user_->receive_room(), bytes.size());
-    if (part > 0) user_->bytes_arrived(bytes.substr(0, part));
+    if (part == 0) break;
+    user_->bytes_arrived(bytes.substr(0, part));
+    if (closed_) return;
     bytes.remove_prefix(part);
   }
-  if (!bytes.empty() && !closed_) hold(bytes);
+  if (!bytes.empty()) hold(bytes);
 }
 
 void UringSocket::hold(std::string_view bytes) {

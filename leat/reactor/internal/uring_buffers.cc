@@ -10,8 +10,12 @@ namespace leat::internal {
 
 namespace {
 
-constexpr std::size_t kEntriesSize = UringBuffers::kCount * sizeof(io_uring_buf);
-constexpr std::size_t kMemorySize = UringBuffers::kCount * UringBuffers::kSize;
+// Of <linux/io_uring.h> 6.12.
+constexpr std::uint16_t kIncremental = 2;         // IOU_PBUF_RING_INC
+constexpr std::uint32_t kMoreInBuffer = 1u << 4;  // IORING_CQE_F_BUF_MORE
+
+// Large enough for one receive to take what a socket has; with a buffer for each message, more.
+constexpr unsigned kIncrementalCount = 16;
 
 void* map(std::size_t size) {
   void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
@@ -22,40 +26,55 @@ void* map(std::size_t size) {
 
 UringBuffers::~UringBuffers() {
   // The ring is gone before, and with it the registration.
-  if (entries_ != nullptr) ::munmap(entries_, kEntriesSize);
-  if (memory_ != nullptr) ::munmap(memory_, kMemorySize);
+  if (entries_ != nullptr) ::munmap(entries_, kMostBuffers * sizeof(io_uring_buf));
+  if (memory_ != nullptr) ::munmap(memory_, kMemory);
 }
 
 Result<void> UringBuffers::open(io_uring& ring) {
-  static_assert((kCount & (kCount - 1)) == 0, "the kernel wants a power of two");
-  entries_ = static_cast<io_uring_buf_ring*>(map(kEntriesSize));
+  entries_ = static_cast<io_uring_buf_ring*>(map(kMostBuffers * sizeof(io_uring_buf)));
   // Pages are given by the kernel as they are first used: a quiet loop costs little.
-  memory_ = static_cast<char*>(map(kMemorySize));
+  memory_ = static_cast<char*>(map(kMemory));
   if (entries_ == nullptr || memory_ == nullptr) return Error::from_errno(errno, "mmap");
+  int error = try_to_register(ring, kIncrementalCount, kIncremental);
+  if (error == EINVAL) error = try_to_register(ring, kMostBuffers, 0);
+  if (error != 0) return Error::from_errno(error, "io_uring_register_buf_ring");
+  for (unsigned id = 0; id < count_; ++id) {
+    io_uring_buf_ring_add(entries_, memory_of(id), size_, static_cast<unsigned short>(id),
+                          io_uring_buf_ring_mask(count_), static_cast<int>(id));
+  }
+  io_uring_buf_ring_advance(entries_, static_cast<int>(count_));
+  return {};
+}
+
+int UringBuffers::try_to_register(io_uring& ring, unsigned count, std::uint16_t flags) {
   io_uring_buf_reg registration{};
   registration.ring_addr = reinterpret_cast<std::uintptr_t>(entries_);
-  registration.ring_entries = kCount;
+  registration.ring_entries = count;
   registration.bgid = kGroup;
-  const int registered = ::io_uring_register_buf_ring(&ring, &registration, 0);
-  if (registered != 0) return Error::from_errno(-registered, "io_uring_register_buf_ring");
+  registration.pad = flags;  // so it is called since 6.12
+  const int error = -::io_uring_register_buf_ring(&ring, &registration, 0);
+  if (error != 0) return error;
   io_uring_buf_ring_init(entries_);
-  for (unsigned id = 0; id < kCount; ++id) {
-    io_uring_buf_ring_add(entries_, memory_of(id), kSize, static_cast<unsigned short>(id),
-                          io_uring_buf_ring_mask(kCount), static_cast<int>(id));
-  }
-  io_uring_buf_ring_advance(entries_, kCount);
-  return {};
+  count_ = count;
+  size_ = static_cast<unsigned>(kMemory / count);
+  return 0;
 }
 
 std::string_view UringBuffers::bytes(int result, std::uint32_t flags) const {
   LEAT_ASSERT((flags & IORING_CQE_F_BUFFER) != 0, "a completion without a buffer");
-  return {memory_of(flags >> IORING_CQE_BUFFER_SHIFT), static_cast<std::size_t>(result)};
+  const unsigned id = flags >> IORING_CQE_BUFFER_SHIFT;
+  return {memory_of(id) + used_[id], static_cast<std::size_t>(result)};
 }
 
-void UringBuffers::give_back(std::uint32_t flags) {
+void UringBuffers::give_back(int result, std::uint32_t flags) {
   const unsigned id = flags >> IORING_CQE_BUFFER_SHIFT;
-  io_uring_buf_ring_add(entries_, memory_of(id), kSize, static_cast<unsigned short>(id),
-                        io_uring_buf_ring_mask(kCount), 0);
+  if ((flags & kMoreInBuffer) != 0) {
+    used_[id] += static_cast<std::uint32_t>(result);
+    return;
+  }
+  used_[id] = 0;
+  io_uring_buf_ring_add(entries_, memory_of(id), size_, static_cast<unsigned short>(id),
+                        io_uring_buf_ring_mask(count_), 0);
   io_uring_buf_ring_advance(entries_, 1);
 }
 
