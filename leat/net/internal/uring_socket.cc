@@ -15,16 +15,6 @@
 
 namespace leat::internal {
 
-namespace {
-
-// Larger output gains nothing from being handed in with others'.
-constexpr std::size_t kLargestSend = 64 * 1024;
-// Nothing is left in flight by these: what does not go at once fails with EAGAIN, or with the
-// part that went (io_uring_enter.2, IORING_OP_SEND; MSG_DONTWAIT makes the request REQ_F_NOWAIT).
-constexpr int kSendFlags = MSG_NOSIGNAL | MSG_DONTWAIT | MSG_WAITALL;
-
-}  // namespace
-
 class UringSocket::Busy {
  public:
   explicit Busy(UringSocket& socket) : socket_(socket) { ++socket_.busy_; }
@@ -156,66 +146,18 @@ void UringSocket::tell_end() {
 
 // Output.
 
-bool UringSocket::fits(const SendQueue& queue) const {
-  return ring_.has_silent_room() && !queue.has_file() && queue.total_bytes() <= kLargestSend;
-}
-
-Transport::Written UringSocket::write(SendQueue& queue, bool at_once) {
-  using Kind = Transport::Written::Kind;
-  if (is_blocked()) return {Kind::kBlocked};
-  if (send_.in_flight() && !(at_once && ring_.retract(send_))) return {Kind::kPending};
-  if (send_error_ != 0) return {Kind::kFailed, send_error_};
-  if (std::exchange(full_, false)) {
-    wait_until_writable();
-    return {Kind::kBlocked};
-  }
-  if (queue.empty()) return {Kind::kAll};
-  if (!at_once && fits(queue)) {
-    submit_send(queue);
-    return {Kind::kPending};
-  }
+Transport::Written UringSocket::write(SendQueue& queue, bool /*at_once*/) {
+  if (is_blocked()) return {Transport::Written::Kind::kBlocked};
   const Busy busy(*this);
   const Transport::Written written =
       write_to_socket(socket_.get(), closed_, queue, *user_, counters_);
-  if (!closed_ && written.kind == Kind::kBlocked) wait_until_writable();
+  if (!closed_ && written.kind == Transport::Written::Kind::kBlocked) wait_until_writable();
   return written;
 }
 
 std::size_t UringSocket::write_now(const SendQueue& queue, std::string_view bytes) {
-  // What is already on its way must go first, unless it can be taken back and go along.
-  if (is_blocked() || full_ || send_error_ != 0) return 0;
-  if (send_.in_flight() && !ring_.retract(send_)) return 0;
+  if (is_blocked()) return 0;
   return write_now_to_socket(socket_.get(), queue, bytes, counters_);
-}
-
-void UringSocket::submit_send(const SendQueue& queue) {
-  io_uring_sqe& entry = ring_.entry();
-  const std::string_view block = queue.only_block();
-  if (!block.empty()) {
-    ::io_uring_prep_send(&entry, socket_.get(), block.data(), block.size(), kSendFlags);
-    sending_ = block.size();
-  } else {
-    message_ = {};
-    message_.msg_iov = vectors_.data();
-    message_.msg_iovlen = queue.gather(vectors_);
-    sending_ = 0;
-    for (std::size_t i = 0; i < message_.msg_iovlen; ++i) sending_ += vectors_[i].iov_len;
-    ::io_uring_prep_sendmsg(&entry, socket_.get(), &message_, kSendFlags);
-  }
-  ring_.submit_silently(entry, send_);
-}
-
-void UringSocket::sent(int result, std::uint32_t /*flags*/) {
-  const Busy busy(*this);
-  const std::size_t size = std::exchange(sending_, 0);
-  if (closed_) return;
-  counters_.writes.add();
-  const bool none = result == -EAGAIN || result == -EINTR;
-  if (result < 0 && !none) send_error_ = -result;
-  const std::size_t count = result < 0 ? 0 : std::min(static_cast<std::size_t>(result), size);
-  full_ = send_error_ == 0 && count < size;
-  if (count > 0) user_->bytes_sent(count);
-  if (!closed_) user_->output_ready();
 }
 
 void UringSocket::wait_until_writable() {
@@ -239,14 +181,13 @@ void UringSocket::close(std::unique_ptr<UringSocket> socket, bool reset) {
   self.held_.clear();
   if (self.delivery_) *self.delivery_ = false;
   if (reset) reset_on_close(self.socket_.get());
-  if (self.send_.in_flight()) static_cast<void>(self.ring_.retract(self.send_));
   if (self.receive_.in_flight()) self.ring_.cancel(self.receive_);
   if (self.writable_.in_flight()) self.ring_.cancel(self.writable_);
 }
 
 void UringSocket::delete_if_done() {
   if (!closed_ || busy_ > 0) return;
-  if (receive_.in_flight() || send_.in_flight() || writable_.in_flight()) return;
+  if (receive_.in_flight() || writable_.in_flight()) return;
   delete this;
 }
 

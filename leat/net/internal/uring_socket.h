@@ -1,10 +1,6 @@
 // Internal: a socket and its operations in an io_uring.
 #pragma once
 
-#include <sys/socket.h>
-#include <sys/uio.h>
-
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -25,7 +21,6 @@ class Uring;
 ///     receive_   one multishot receive while input is wanted; ended by the peer's end, an error,
 ///     an
 ///                empty ring of buffers (submitted again), or cancelled after a pause
-///     send_      one send at a time, silent: it does not wait, so it is over with its submission
 ///     writable_  a poll for writability, after a send that the kernel did not take whole
 class UringSocket {
  public:
@@ -66,9 +61,6 @@ class UringSocket {
   void deliver_held();
   void deliver_held_later();
   void tell_end();
-  [[nodiscard]] bool fits(const SendQueue& queue) const;
-  void submit_send(const SendQueue& queue);
-  void sent(int result, std::uint32_t flags);
   void wait_until_writable();
   void writable(int result, std::uint32_t flags);
   void delete_if_done();
@@ -85,20 +77,12 @@ class UringSocket {
   bool cancelling_ = false;
   bool input_over_ = false;  // by the peer's end or an error
   bool end_told_ = false;
-  bool full_ = false;    // the kernel did not take the last send whole
-  int input_error_ = 0;  // an errno value, told behind what came before it
-  int send_error_ = 0;
-  std::size_t sending_ = 0;
+  int input_error_ = 0;             // an errno value, told behind what came before it
   std::string held_;                // arrived while nobody wanted it
   std::shared_ptr<bool> delivery_;  // scheduled; made false by close()
 
   Operation<&UringSocket::received> receive_{*this};
-  Operation<&UringSocket::sent> send_{*this};
   Operation<&UringSocket::writable> writable_{*this};
-
-  static constexpr std::size_t kVectors = 4;
-  std::array<iovec, kVectors> vectors_;
-  msghdr message_;
 };
 
 }  // namespace leat::internal

@@ -15,10 +15,6 @@ namespace leat::internal {
 
 namespace {
 
-// How late the end of a silent operation may be noticed on a loop with nothing else to do. Busy
-// loops wake by themselves earlier, and idle ones once more.
-constexpr Duration kSilence = std::chrono::milliseconds(1);
-
 io_uring_params parameters(unsigned completions) {
   io_uring_params wanted{};
   // DEFER_TASKRUN (6.1) implies the presence of multishot receive (6.0) and buffer rings (5.19).
@@ -41,10 +37,6 @@ Result<std::unique_ptr<Uring>> Uring::create() {
   Result<void> opened = uring->open();
   if (!opened) return std::move(opened).error();
   return uring;
-}
-
-Uring::Uring() {
-  silent_.reserve(kSilentOperations);
 }
 
 Result<void> Uring::open() {
@@ -92,30 +84,7 @@ void Uring::submit(io_uring_sqe& entry, UringOperation& operation) {
   LEAT_ASSERT(!operation.in_flight_, "an operation was submitted twice");
   ::io_uring_sqe_set_data(&entry, &operation);
   operation.in_flight_ = true;
-  operation.silent_ = false;
   ++in_flight_;
-}
-
-void Uring::submit_silently(io_uring_sqe& entry, UringOperation& operation) {
-  LEAT_ASSERT(has_silent_room(), "too many silent operations");
-  submit(entry, operation);
-  entry.flags |= IOSQE_CQE_SKIP_SUCCESS;
-  operation.silent_ = true;
-  operation.entry_ = &entry;
-  operation.submitted_in_ = submission_;
-  silent_.push_back(&operation);
-}
-
-bool Uring::retract(UringOperation& operation) {
-  if (!operation.in_flight_ || !operation.silent_) return false;
-  if (operation.submitted_in_ != submission_) return false;
-  io_uring_prep_nop(operation.entry_);
-  operation.entry_->flags = IOSQE_CQE_SKIP_SUCCESS;
-  operation.entry_->user_data = 0;
-  std::replace(silent_.begin(), silent_.end(), &operation, static_cast<UringOperation*>(nullptr));
-  operation.in_flight_ = false;
-  --in_flight_;
-  return true;
 }
 
 void Uring::cancel(UringOperation& operation) {
@@ -130,7 +99,6 @@ void Uring::submit_unheard(io_uring_sqe& entry) {
 }
 
 void Uring::flush() {
-  ++submission_;
   ::io_uring_submit_and_get_events(&ring_);
   take_rest();
 }
@@ -147,7 +115,6 @@ void Uring::take_rest() {
 // The loop's part.
 
 int Uring::enter(std::optional<Duration> timeout) {
-  ++submission_;
   if (timeout == Duration::zero()) return ::io_uring_submit_and_get_events(&ring_);
   if (!timeout) return ::io_uring_submit_and_wait(&ring_, 1);
   __kernel_timespec limit = to_timespec(*timeout);
@@ -165,10 +132,8 @@ Result<std::size_t> Uring::poll(std::optional<Duration> timeout) {
     completions_.clear();
   }
   next_ = 0;
-  // What has gone silently is noticed when the wait ends, so a wait for nothing must end soon.
-  if (!silent_.empty()) timeout = std::min(timeout.value_or(kSilence), kSilence);
   // All memory before the wait: running out of it must lose nothing.
-  completions_.reserve(completions_.size() + silent_.size() + kCompletions);
+  completions_.reserve(completions_.size() + kCompletions);
 
   const int entered = enter(timeout);
   const bool usual = entered >= 0 || entered == -ETIME || entered == -EINTR ||
@@ -176,16 +141,9 @@ Result<std::size_t> Uring::poll(std::optional<Duration> timeout) {
                      entered == -EBUSY || entered == -EAGAIN;
   if (!usual) return Error::from_errno(-entered, "io_uring_enter");
 
-  // Silent operations come first: what they sent is free again, and their place is known only
-  // when all answers of their submission were seen.
-  const std::size_t first = completions_.size();
-  completions_.resize(first + silent_.size(), Completion{nullptr, kDone, 0});
   reap_all();
   take_rest();
-  settle_silent(first);
-  return static_cast<std::size_t>(
-      std::count_if(completions_.begin(), completions_.end(),
-                    [](const Completion& c) { return c.operation != nullptr; }));
+  return completions_.size();
 }
 
 /// The completion queue, and what the kernel kept aside when it was full.
@@ -208,24 +166,13 @@ void Uring::reap() {
 void Uring::note(const io_uring_cqe& answer) {
   auto* operation = static_cast<UringOperation*>(io_uring_cqe_get_data(&answer));
   if (operation == nullptr) return;
-  operation->silent_ = false;
   completions_.push_back({operation, answer.res, answer.flags});
-}
-
-/// Those of which the kernel said nothing are done.
-void Uring::settle_silent(std::size_t first) {
-  for (std::size_t i = 0; i < silent_.size(); ++i) {
-    UringOperation* operation = silent_[i];
-    if (operation != nullptr && operation->silent_) completions_[first + i].operation = operation;
-  }
-  silent_.clear();
 }
 
 void Uring::dispatch() {
   while (next_ < completions_.size()) {
     const Completion completion = completions_[next_++];
     UringOperation* operation = completion.operation;
-    if (operation == nullptr) continue;
     if ((completion.flags & IORING_CQE_F_MORE) == 0) {
       operation->in_flight_ = false;
       --in_flight_;

@@ -16,9 +16,8 @@
 
 namespace leat::internal {
 
-/// Requests are gathered and go to the kernel together, with the wait of the loop: one system call
-/// an iteration, however many connections it served. Answers are reaped after it and dispatched in
-/// the kernel's order. Belongs to the thread that made it.
+/// Requests are gathered and go to the kernel together, with the wait of the loop. Answers are
+/// reaped after it and dispatched in the kernel's order. Belongs to the thread that made it.
 ///
 ///     entry() ... submit()      poll()                          dispatch()
 ///     +---------------+   io_uring_enter   +--------------+    +-----------------+
@@ -45,15 +44,6 @@ class Uring {
   [[nodiscard]] io_uring_sqe& entry();
   /// Hands `entry` in for `operation`, with the next submission.
   void submit(io_uring_sqe& entry, UringOperation& operation);
-  /// The same for a request that is over when its submission is, such as a send that does not wait:
-  /// the kernel tells of failure only, which saves a completion; complete(kDone) tells of success.
-  /// Only with has_silent_room().
-  void submit_silently(io_uring_sqe& entry, UringOperation& operation);
-  static constexpr int kDone = 0x7fff'ffff;
-  [[nodiscard]] bool has_silent_room() const { return silent_.size() < kSilentOperations; }
-  /// Makes sure that the kernel no longer reads what the request points at: takes it back if it has
-  /// not gone yet (true, and complete() is not called), otherwise it has been done (false).
-  bool retract(UringOperation& operation);
   /// Asks the kernel to give up an operation in flight; its last completion follows as ever, mostly
   /// with -ECANCELED.
   void cancel(UringOperation& operation);
@@ -77,15 +67,14 @@ class Uring {
  private:
   static constexpr unsigned kSubmissions = 512;
   static constexpr unsigned kCompletions = 4096;
-  static constexpr std::size_t kSilentOperations = 1024;
 
   struct Completion {
-    UringOperation* operation;  // null: nothing to call
+    UringOperation* operation;
     int result;
     std::uint32_t flags;
   };
 
-  Uring();
+  Uring() = default;
 
   Result<void> open();
 
@@ -94,14 +83,11 @@ class Uring {
   void reap_all();
   void note(const io_uring_cqe& answer);
   void take_rest();
-  void settle_silent(std::size_t first);
 
   io_uring ring_{};
   bool is_open_ = false;
   UringBuffers buffers_;
   std::size_t in_flight_ = 0;
-  std::uint64_t submission_ = 1;         // the number of the next one
-  std::vector<UringOperation*> silent_;  // submitted silently since the last poll
   std::vector<Completion> completions_;  // reaped; from next_ on not dispatched
   std::size_t next_ = 0;
 };

@@ -3,8 +3,6 @@
 
 #include <cstdint>
 
-struct io_uring_sqe;
-
 namespace leat::internal {
 
 class Uring;
@@ -28,9 +26,6 @@ class UringOperation {
   friend class Uring;
 
   bool in_flight_ = false;
-  bool silent_ = false;             // its success is not told by a completion
-  io_uring_sqe* entry_ = nullptr;   // valid for a silent one until the kernel has taken it
-  std::uint64_t submitted_in_ = 0;  // the number of the submission that takes it
 };
 
 }  // namespace leat::internal
