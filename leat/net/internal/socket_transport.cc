@@ -13,7 +13,7 @@ std::unique_ptr<Transport> make_socket_transport(EventLoop& loop, UniqueFd socke
                                                  NetCounters& counters) {
 #ifdef LEAT_HAS_URING
   if (Uring* ring = loop.poller().uring()) {
-    return std::make_unique<UringTransport>(loop, *ring, std::move(socket), counters);
+    return std::make_unique<UringTransport>(*ring, std::move(socket), counters);
   }
 #endif
   return std::make_unique<ReadinessTransport>(loop, std::move(socket), counters);

@@ -29,12 +29,8 @@ class UringSocket::Busy {
   UringSocket& socket_;
 };
 
-UringSocket::UringSocket(EventLoop& loop, Uring& ring, UniqueFd socket, NetCounters& counters)
-    : loop_(loop), ring_(ring), counters_(counters), socket_(std::move(socket)) {}
-
-UringSocket::~UringSocket() {
-  if (delivery_) *delivery_ = false;
-}
+UringSocket::UringSocket(Uring& ring, UniqueFd socket, NetCounters& counters)
+    : ring_(ring), counters_(counters), socket_(std::move(socket)) {}
 
 // Input.
 
@@ -42,14 +38,14 @@ void UringSocket::set_reading(bool on) {
   reading_ = on;
   if (!on) return;
   if (!held_.empty() || (input_over_ && !end_told_)) {
-    deliver_held_later();
+    deliver_later();
   } else if (!receive_.in_flight() && !input_over_) {
     submit_receive();
   }
 }
 
 void UringSocket::continue_input() {
-  if (!held_.empty() || (input_over_ && !end_told_)) deliver_held_later();
+  if (!held_.empty() || (input_over_ && !end_told_)) deliver_later();
 }
 
 void UringSocket::submit_receive() {
@@ -104,26 +100,25 @@ void UringSocket::hold(std::string_view bytes) {
   if (receive_.in_flight() && !std::exchange(cancelling_, true)) ring_.cancel(receive_);
 }
 
-void UringSocket::deliver_held_later() {
-  if (delivery_) return;
-  delivery_ = std::make_shared<bool>(true);
-  loop_.queue_in_loop([this, alive = delivery_] {
-    if (*alive) deliver_held();
-  });
+void UringSocket::deliver_later() {
+  if (deliver_.in_flight()) return;
+  io_uring_sqe& entry = ring_.entry();
+  ::io_uring_prep_nop(&entry);
+  ring_.submit(entry, deliver_);
 }
 
-void UringSocket::deliver_held() {
+void UringSocket::deliver_held(int /*result*/, std::uint32_t /*flags*/) {
   const Busy busy(*this);
-  delivery_.reset();
   while (!closed_ && reading_ && !held_.empty()) {
-    const std::size_t room = user_->receive_room();
-    if (room == 0) return;
-    std::string bytes = std::exchange(held_, {});
-    if (room < bytes.size()) {
-      held_ = bytes.substr(room);
-      bytes.resize(room);
-    }
-    user_->bytes_arrived(bytes);
+    const std::string_view rest = std::string_view(held_).substr(held_told_);
+    const std::size_t part = std::min(user_->receive_room(), rest.size());
+    if (part == 0) return;
+    // In place: what arrives meanwhile waits for its dispatch, and close() lets the memory be.
+    user_->bytes_arrived(rest.substr(0, part));
+    held_told_ += part;
+    if (held_told_ < held_.size()) continue;
+    held_ = std::string();
+    held_told_ = 0;
   }
   if (closed_ || !reading_) return;
   if (input_over_) {
@@ -178,8 +173,6 @@ void UringSocket::close(std::unique_ptr<UringSocket> socket, bool reset) {
   const Busy busy(self);
   self.closed_ = true;
   self.user_ = nullptr;
-  self.held_.clear();
-  if (self.delivery_) *self.delivery_ = false;
   if (reset) reset_on_close(self.socket_.get());
   if (self.receive_.in_flight()) self.ring_.cancel(self.receive_);
   if (self.writable_.in_flight()) self.ring_.cancel(self.writable_);
@@ -187,7 +180,7 @@ void UringSocket::close(std::unique_ptr<UringSocket> socket, bool reset) {
 
 void UringSocket::delete_if_done() {
   if (!closed_ || busy_ > 0) return;
-  if (receive_.in_flight() || writable_.in_flight()) return;
+  if (receive_.in_flight() || deliver_.in_flight() || writable_.in_flight()) return;
   delete this;
 }
 

@@ -8,7 +8,6 @@
 
 #include "leat/base/unique_fd.h"
 #include "leat/net/internal/transport.h"
-#include "leat/reactor/event_loop.h"
 #include "leat/reactor/internal/uring_operation.h"
 
 namespace leat::internal {
@@ -21,11 +20,11 @@ class Uring;
 ///     receive_   one multishot receive while input is wanted; ended by the peer's end, an error,
 ///     an
 ///                empty ring of buffers (submitted again), or cancelled after a pause
+///     deliver_   a request that does nothing: its answer tells of what was held back
 ///     writable_  a poll for writability, after a send that the kernel did not take whole
 class UringSocket {
  public:
-  UringSocket(EventLoop& loop, Uring& ring, UniqueFd socket, NetCounters& counters);
-  ~UringSocket();
+  UringSocket(Uring& ring, UniqueFd socket, NetCounters& counters);
   UringSocket(const UringSocket&) = delete;
   UringSocket& operator=(const UringSocket&) = delete;
 
@@ -58,14 +57,13 @@ class UringSocket {
   void received(int result, std::uint32_t flags);
   void take(std::string_view bytes);
   void hold(std::string_view bytes);
-  void deliver_held();
-  void deliver_held_later();
+  void deliver_later();
+  void deliver_held(int result, std::uint32_t flags);
   void tell_end();
   void wait_until_writable();
   void writable(int result, std::uint32_t flags);
   void delete_if_done();
 
-  EventLoop& loop_;
   Uring& ring_;
   NetCounters& counters_;  // not used once closed
   UniqueFd socket_;
@@ -77,11 +75,11 @@ class UringSocket {
   bool cancelling_ = false;
   bool input_over_ = false;  // by the peer's end or an error
   bool end_told_ = false;
-  int input_error_ = 0;             // an errno value, told behind what came before it
-  std::string held_;                // arrived while nobody wanted it
-  std::shared_ptr<bool> delivery_;  // scheduled; made false by close()
+  int input_error_ = 0;  // an errno value, told behind what came before it
+  std::string held_;     // arrived while nobody wanted it
 
   Operation<&UringSocket::received> receive_{*this};
+  Operation<&UringSocket::deliver_held> deliver_{*this};
   Operation<&UringSocket::writable> writable_{*this};
 };
 

@@ -8,8 +8,8 @@
 
 namespace leat::internal {
 
-UringTransport::UringTransport(EventLoop& loop, Uring& ring, UniqueFd socket, NetCounters& counters)
-    : socket_(std::make_unique<UringSocket>(loop, ring, std::move(socket), counters)) {}
+UringTransport::UringTransport(Uring& ring, UniqueFd socket, NetCounters& counters)
+    : socket_(std::make_unique<UringSocket>(ring, std::move(socket), counters)) {}
 
 UringTransport::~UringTransport() {
   close(false);

@@ -17,7 +17,7 @@ class UringSocket;
 /// docs/decisions/io-uring.md.
 class UringTransport final : public Transport {
  public:
-  UringTransport(EventLoop& loop, Uring& ring, UniqueFd socket, NetCounters& counters);
+  UringTransport(Uring& ring, UniqueFd socket, NetCounters& counters);
   ~UringTransport() override;
 
   Result<void> start(TransportUser& user) override;

@@ -40,6 +40,7 @@ Result<std::unique_ptr<Uring>> Uring::create() {
 }
 
 Result<void> Uring::open() {
+  completions_.reserve(kCompletions);
   io_uring_params wanted = parameters(kCompletions);
   const int made = ::io_uring_queue_init_params(kSubmissions, &ring_, &wanted);
   if (made != 0) return Error::from_errno(-made, "io_uring_setup");

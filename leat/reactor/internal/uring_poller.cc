@@ -4,6 +4,7 @@
 #include <sys/epoll.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -18,7 +19,10 @@ namespace leat::internal {
 /// either in flight or among those that wait to be armed, so there is one place that deletes it.
 class UringPoller::Poll final : public UringOperation {
  public:
-  Poll(UringPoller& poller, Channel& channel) : poller_(poller), channel_(&channel) {}
+  Poll(UringPoller& poller, Channel& channel) : poller_(poller), channel_(&channel) {
+    ++poller_.polls_;
+  }
+  ~Poll() override { --poller_.polls_; }
 
   void complete(int result, std::uint32_t /*flags*/) override {
     if (channel_ == nullptr) {
@@ -83,9 +87,11 @@ Result<void> UringPoller::update(Channel& channel) {
   if (poll == nullptr) {
     Result<void> pollable = check_pollable(channel.fd());
     if (!pollable) return pollable;
-    auto made = std::make_unique<Poll>(*this, channel);
-    arm_later(*made);
-    channel.set_registration(made.release());
+    // Room for all polls at once: what is called again later must not fail for want of memory.
+    if (waiting_.capacity() <= polls_) waiting_.reserve(std::max<std::size_t>(16, 2 * polls_));
+    poll = new Poll(*this, channel);
+    channel.set_registration(poll);
+    arm_later(*poll);
   } else if (poll->in_flight() && poll->armed_events_ != events_of(channel)) {
     // If its answer is on its way already, this finds nothing, and it is armed anew afterwards.
     uring_->cancel(*poll);

@@ -1,6 +1,7 @@
 // Internal: the Poller over io_uring.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -38,7 +39,8 @@ class UringPoller final : public Poller {
   void arm(Poll& poll);
 
   std::unique_ptr<Uring> uring_;
-  std::vector<Poll*> waiting_;  // to be armed before the next wait
+  std::size_t polls_ = 0;       // that exist
+  std::vector<Poll*> waiting_;  // to be armed before the next wait; with room for all
   Timestamp time_;              // of the dispatch that is going on
 };
 
