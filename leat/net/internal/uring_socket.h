@@ -75,8 +75,9 @@ class UringSocket {
   bool cancelling_ = false;
   bool input_over_ = false;  // by the peer's end or an error
   bool end_told_ = false;
-  int input_error_ = 0;  // an errno value, told behind what came before it
-  std::string held_;     // arrived while nobody wanted it
+  int input_error_ = 0;        // an errno value, told behind what came before it
+  std::string held_;           // arrived while nobody wanted it
+  std::size_t held_told_ = 0;  // of it, by now
 
   Operation<&UringSocket::received> receive_{*this};
   Operation<&UringSocket::deliver_held> deliver_{*this};
