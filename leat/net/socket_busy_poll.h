@@ -6,8 +6,8 @@
 namespace leat {
 
 /// What a socket asks of the kernel's busy polling (man 7 socket); docs/busy-polling.md says what
-/// it costs and when it does nothing. Off by default. To ask for more than the system's default
-/// needs CAP_NET_ADMIN; what cannot be set is an error of the call that makes the socket.
+/// it costs and when it does nothing. Off by default. `prefer` and `budget` need CAP_NET_ADMIN, on
+/// older kernels `time` does too; what cannot be set is an error of the call that makes the socket.
 struct SocketBusyPoll {
   /// SO_BUSY_POLL: a receive that finds nothing polls the queue of the network card that the
   /// socket's last packet came from; for so long if it may wait, once on a socket of a loop, which

@@ -110,6 +110,7 @@ Result<void> apply_options(int socket, const ConnectionOptions& options,
       if (!set) return set;
     }
     if (auto set = set_keep_alive(socket, options); !set) return set;
+    if (auto set = set_busy_poll(socket, options.busy_poll); !set) return set;
   }
   if (options.kernel_send_buffer > 0) {
     auto set = set_option(socket, SOL_SOCKET, SO_SNDBUF, options.kernel_send_buffer, "SO_SNDBUF");
@@ -139,7 +140,7 @@ Result<void> set_busy_poll(int socket, const SocketBusyPoll& busy_poll) {
     auto set = set_option(socket, SOL_SOCKET, option, number, name);
     if (set) return set;
     const char* reason = "";
-    if (set.error().number() == EPERM) reason = " (to raise it needs CAP_NET_ADMIN)";
+    if (set.error().number() == EPERM) reason = " (needs CAP_NET_ADMIN)";
     if (set.error().number() == ENOPROTOOPT) {
       reason = " (needs Linux 5.11 with CONFIG_NET_RX_BUSY_POLL)";
     }
