@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "leat/base/monotonic_time.h"
+#include "leat/net/socket_busy_poll.h"
 
 namespace leat {
 
@@ -25,6 +26,8 @@ struct ConnectionOptions {
   /// SO_SNDBUF and SO_RCVBUF in bytes; 0 leaves the kernel's autotuning on.
   int kernel_send_buffer = 0;
   int kernel_receive_buffer = 0;
+  /// Off unless set; docs/busy-polling.md. Not for Unix sockets.
+  SocketBusyPoll busy_poll = {};
 
   /// Closes a connection on which no byte has come or gone for so long.
   Duration idle_timeout{0};

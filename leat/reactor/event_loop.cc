@@ -35,6 +35,10 @@ Result<std::unique_ptr<EventLoop>> EventLoop::create(EventLoopOptions options) {
   block_broken_pipe_signal();
   Result<std::unique_ptr<Poller>> poller = Poller::create(options.poller);
   if (!poller) return std::move(poller).error();
+  if (options.busy_poll.wanted()) {
+    Result<void> set = (*poller)->set_busy_poll(options.busy_poll);
+    if (!set) return std::move(set).error();
+  }
   Result<std::shared_ptr<internal::LoopMailbox>> mailbox = internal::LoopMailbox::create();
   if (!mailbox) return std::move(mailbox).error();
   std::unique_ptr<EventLoop> loop(

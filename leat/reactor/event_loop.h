@@ -31,6 +31,7 @@ class Channel;
 struct EventLoopOptions {
   std::string name = "loop";  ///< For logs and counters.
   PollerKind poller = PollerKind::kDefault;
+  BusyPollOptions busy_poll = {};  ///< Off; what cannot be had is an error of create().
 };
 
 /// The reactor. A loop belongs to the thread that made it, and must be destroyed there. One
@@ -52,8 +53,9 @@ struct EventLoopOptions {
 /// channels not yet called and timers not yet fired are served when loop() is called again.
 class EventLoop {
  public:
-  /// Fails with EMFILE, ENFILE or ENOMEM. Blocks SIGPIPE on the calling thread, for good: a write
-  /// to a broken connection is an error there, and must not end the process.
+  /// Fails with EMFILE, ENFILE or ENOMEM, and as Poller::set_busy_poll(). Blocks SIGPIPE on the
+  /// calling thread, for good: a write to a broken connection is an error there, and must not end
+  /// the process.
   [[nodiscard]] static Result<std::unique_ptr<EventLoop>> create(EventLoopOptions options = {});
 
   /// Runs the at_exit() callbacks, last one first, then destroys unrun what is still queued.

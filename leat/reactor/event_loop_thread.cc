@@ -79,7 +79,8 @@ Result<std::unique_ptr<EventLoop>> EventLoopThread::make_loop() {
       Result<void> pinned = options_.cpus.pin_current_thread();
       if (!pinned) return std::move(pinned).error();
     }
-    return EventLoop::create({.name = options_.name, .poller = options_.poller});
+    return EventLoop::create(
+        {.name = options_.name, .poller = options_.poller, .busy_poll = options_.busy_poll});
   } catch (const std::bad_alloc&) {
     // Nobody on this thread could take it; start() can.
     return Error::from_errno(ENOMEM, "make a loop");

@@ -21,6 +21,7 @@ struct EventLoopThreadOptions {
   /// Where the thread may run; empty: wherever its maker may.
   CpuSet cpus = {};
   PollerKind poller = PollerKind::kDefault;
+  BusyPollOptions busy_poll = {};
   /// Runs on the new thread when the loop exists, before it runs.
   MoveOnlyFunction<void(EventLoop&)> on_start = {};
   /// Takes an exception that left loop() (or on_start), on the loop's thread; the loop then goes
@@ -41,8 +42,8 @@ class EventLoopThread {
 
   /// Returns the loop when it exists and on_start has run. Gives the same loop again until stop().
   /// Fails if the thread or the loop cannot be made (EAGAIN, EMFILE, ENFILE, ENOMEM) or pinned
-  /// (EINVAL: none of the CPUs can be had); then no thread is left. May be called after stop(),
-  /// for a new loop.
+  /// (EINVAL: none of the CPUs can be had) or cannot poll as asked (see BusyPollOptions); then no
+  /// thread is left. May be called after stop(), for a new loop.
   Result<EventLoop*> start();
 
   /// Asks the loop to end, and does not wait for it.

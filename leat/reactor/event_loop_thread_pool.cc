@@ -43,6 +43,7 @@ Result<void> EventLoopThreadPool::start_thread(std::size_t index) {
   options.name = fmt::format("{}-{}", options_.name, index);
   if (!options_.cpus.empty()) options.cpus = options_.cpus[index % options_.cpus.size()];
   options.poller = options_.poller;
+  options.busy_poll = options_.busy_poll;
   if (options_.on_start) {
     options.on_start = [this](EventLoop& loop) { options_.on_start(loop); };
   }

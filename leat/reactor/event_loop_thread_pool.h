@@ -24,6 +24,7 @@ struct EventLoopThreadPoolOptions {
   /// Loop i runs on cpus[i modulo their number]; empty: not pinned. See one_cpu_each().
   std::vector<CpuSet> cpus = {};
   PollerKind poller = PollerKind::kDefault;
+  BusyPollOptions busy_poll = {};  ///< Of its own loops; the base loop is as it was made.
   /// Runs on each loop's thread before the loop runs, one after the other; for the base loop if
   /// there are no threads.
   MoveOnlyFunction<void(EventLoop&)> on_start = {};

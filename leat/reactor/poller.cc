@@ -1,9 +1,12 @@
 #include "leat/reactor/poller.h"
 
+#include <cerrno>
 #include <cstdlib>
 #include <mutex>
 #include <string_view>
 #include <utility>
+
+#include <fmt/core.h>
 
 #include "leat/base/logging.h"
 #include "leat/reactor/internal/epoll_poller.h"
@@ -46,6 +49,11 @@ Result<PollerKind> kind_of_environment() {
 }
 
 }  // namespace
+
+Result<void> Poller::set_busy_poll(const BusyPollOptions&) {
+  return Error::from_errno(ENOTSUP,
+                           fmt::format("busy polling (the {} poller has none, epoll has)", name()));
+}
 
 Result<std::unique_ptr<Poller>> Poller::create(PollerKind kind) {
   if (kind == PollerKind::kDefault) {

@@ -9,6 +9,7 @@
 #include "leat/base/monotonic_time.h"
 #include "leat/base/result.h"
 #include "leat/base/timestamp.h"
+#include "leat/reactor/busy_poll.h"
 
 namespace leat {
 
@@ -57,6 +58,11 @@ class Poller {
   /// Calls what the last poll() found, in the order in which the kernel reported it. An exception
   /// of a callback goes through, and what was not called yet is found again.
   virtual void dispatch(Timestamp poll_return_time) = 0;
+
+  /// Makes poll() look at the network card itself before it sleeps. Fails with ENOTSUP where the
+  /// poller or the kernel has no such thing, with EPERM, and with EINVAL out of range; the message
+  /// says what is missing.
+  [[nodiscard]] virtual Result<void> set_busy_poll(const BusyPollOptions& options);
 
   /// The ring, for transports that work by completions; null on other pollers.
   [[nodiscard]] virtual internal::Uring* uring() { return nullptr; }

@@ -110,6 +110,7 @@ Result<void> apply_options(int socket, const ConnectionOptions& options,
       if (!set) return set;
     }
     if (auto set = set_keep_alive(socket, options); !set) return set;
+    if (auto set = set_busy_poll(socket, options.busy_poll); !set) return set;
   }
   if (options.kernel_send_buffer > 0) {
     auto set = set_option(socket, SOL_SOCKET, SO_SNDBUF, options.kernel_send_buffer, "SO_SNDBUF");
@@ -130,6 +131,31 @@ Result<void> apply_to_accepted(int socket, const ConnectionOptions& options,
 Result<void> set_option(int socket, int level, int option, int value, std::string_view name) {
   if (::setsockopt(socket, level, option, &value, sizeof value) == 0) return {};
   return Error::from_errno(errno, fmt::format("setsockopt {}", name));
+}
+
+Result<void> set_busy_poll(int socket, const SocketBusyPoll& busy_poll) {
+  const auto apply = [socket](int option, std::int64_t value, const char* name) -> Result<void> {
+    const auto most = std::int64_t{std::numeric_limits<int>::max()};
+    const int number = static_cast<int>(std::clamp(value, -most, most));
+    auto set = set_option(socket, SOL_SOCKET, option, number, name);
+    if (set) return set;
+    const char* reason = "";
+    if (set.error().number() == EPERM) reason = " (needs CAP_NET_ADMIN)";
+    if (set.error().number() == ENOPROTOOPT) {
+      reason = " (needs Linux 5.11 with CONFIG_NET_RX_BUSY_POLL)";
+    }
+    return Error(set.error().code(), set.error().context() + reason);
+  };
+  if (busy_poll.time.count() != 0) {
+    if (auto set = apply(SO_BUSY_POLL, busy_poll.time.count(), "SO_BUSY_POLL"); !set) return set;
+  }
+  if (busy_poll.prefer) {
+    if (auto set = apply(SO_PREFER_BUSY_POLL, 1, "SO_PREFER_BUSY_POLL"); !set) return set;
+  }
+  if (busy_poll.budget != 0) {
+    return apply(SO_BUSY_POLL_BUDGET, busy_poll.budget, "SO_BUSY_POLL_BUDGET");
+  }
+  return {};
 }
 
 int take_socket_error(int socket) {

@@ -7,6 +7,7 @@
 #include "leat/base/unique_fd.h"
 #include "leat/net/connection_options.h"
 #include "leat/net/inet_address.h"
+#include "leat/net/socket_busy_poll.h"
 
 namespace leat::internal {
 
@@ -48,6 +49,10 @@ struct ListenerOptions {
 /// setsockopt() of an int; `name` is for the error.
 [[nodiscard]] Result<void> set_option(int socket, int level, int option, int value,
                                       std::string_view name);
+
+/// Nothing unless something is wanted. EPERM's message says which right is missing, ENOPROTOOPT's
+/// which kernel has the option.
+[[nodiscard]] Result<void> set_busy_poll(int socket, const SocketBusyPoll& busy_poll);
 
 /// The errno value pending on a socket (SO_ERROR), which reading clears; 0 if none.
 [[nodiscard]] int take_socket_error(int socket);

@@ -1,9 +1,12 @@
 #include "leat/reactor/internal/epoll_poller.h"
 
+#include <sys/ioctl.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <climits>
+#include <cstdint>
 #include <ctime>
 
 #include <fmt/core.h>
@@ -96,6 +99,48 @@ void EpollPoller::dispatch(Timestamp poll_return_time) {
   for (std::size_t i = 0; i < ready_.size(); ++i) {
     if (Channel* channel = ready_[i]) channel->handle_events(poll_return_time);
   }
+}
+
+namespace {
+
+// Of linux/eventpoll.h, Linux 6.9.
+struct EpollParams {
+  std::uint32_t busy_poll_usecs;
+  std::uint16_t busy_poll_budget;
+  std::uint8_t prefer_busy_poll;
+  std::uint8_t pad;
+};
+static_assert(sizeof(EpollParams) == 8);
+constexpr unsigned long kSetParams = _IOW(0x8A, 0x01, EpollParams);
+
+const char* why_no_busy_poll(int number) {
+  switch (number) {
+    case ENOTTY:
+      return "needs Linux 6.9";
+    case EOPNOTSUPP:
+      return "this kernel was built without CONFIG_NET_RX_BUSY_POLL";
+    case EPERM:
+      return "a budget of more than 64 needs CAP_NET_ADMIN";
+    default:
+      return "refused";
+  }
+}
+
+}  // namespace
+
+Result<void> EpollPoller::set_busy_poll(const BusyPollOptions& options) {
+  const auto time = options.time.count();
+  if (time < 0 || time > INT32_MAX || options.budget < 0 || options.budget > UINT16_MAX) {
+    return Error::invalid_argument("BusyPollOptions out of range");
+  }
+  EpollParams params{.busy_poll_usecs = static_cast<std::uint32_t>(time),
+                     .busy_poll_budget = static_cast<std::uint16_t>(options.budget),
+                     .prefer_busy_poll = options.prefer,
+                     .pad = 0};
+  if (::ioctl(epoll_fd_.get(), kSetParams, &params) == 0) return {};
+  const int number = errno;
+  return Error::from_errno(number == ENOTTY ? ENOTSUP : number,
+                           fmt::format("busy polling of epoll ({})", why_no_busy_poll(number)));
 }
 
 int EpollPoller::wait(std::optional<Duration> timeout) {

@@ -24,6 +24,8 @@ class EpollPoller final : public Poller {
   void remove(Channel& channel) override;
   Result<std::size_t> poll(std::optional<Duration> timeout) override;
   void dispatch(Timestamp poll_return_time) override;
+  /// The ioctl EPIOCSPARAMS, Linux 6.9.
+  Result<void> set_busy_poll(const BusyPollOptions& options) override;
 
  private:
   explicit EpollPoller(UniqueFd epoll_fd);
