@@ -149,19 +149,46 @@ TEST(BusyPoll, SaysWhichKernelHasIt) {
   if (!denied) GTEST_SKIP() << "seccomp filters cannot be installed here";
 }
 
-TEST(BusyPoll, OtherPollersSaySo) {
+/// struct io_uring_napi of linux/io_uring.h, as IORING_UNREGISTER_NAPI gives it back.
+struct Napi {
+  std::uint32_t time;
+  std::uint8_t prefer;
+  std::uint8_t pad[3];
+  std::uint64_t reserved;
+};
+
+std::optional<Napi> napi_of_only_ring() {
+  constexpr unsigned kUnregisterNapi = 28;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    if (std::filesystem::read_symlink(entry, gone) != "anon_inode:[io_uring]") continue;
+    Napi napi{};
+    const int fd = std::stoi(entry.path().filename());
+    if (::syscall(SYS_io_uring_register, fd, kUnregisterNapi, &napi, 1) == 0) return napi;
+  }
+  return std::nullopt;
+}
+
+TEST(BusyPoll, ReachesIoUring) {
   std::string missing;
   // On a thread that ends: what the kernel does to end a ring interrupts the waits of its thread.
   std::thread([&missing] {
-    const auto without = EventLoop::create({.poller = PollerKind::kUring});
-    if (!without) {
-      missing = without.error().message();
+    const BusyPollOptions wanted{.time = 70us, .prefer = true};
+    const auto loop = EventLoop::create({.poller = PollerKind::kUring, .busy_poll = wanted});
+    if (!loop) {
+      missing = loop.error().message();
       return;
     }
-    const auto loop = EventLoop::create({.poller = PollerKind::kUring, .busy_poll = {.time = 1us}});
-    ASSERT_FALSE(loop);
-    EXPECT_EQ(loop.error().number(), ENOTSUP);
-    EXPECT_NE(loop.error().message().find("io_uring"), std::string::npos);
+    const auto napi = napi_of_only_ring();
+    ASSERT_TRUE(napi);
+    EXPECT_EQ(napi->time, 70u);
+    EXPECT_EQ(napi->prefer, 1u);
+    const BusyPollOptions with_budget{.time = 1us, .budget = 8};
+    const auto refused =
+        EventLoop::create({.poller = PollerKind::kUring, .busy_poll = with_budget});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().number(), ENOTSUP);
+    EXPECT_NE(refused.error().message().find("budget"), std::string::npos);
   }).join();
   if (!missing.empty()) GTEST_SKIP() << missing;
 }

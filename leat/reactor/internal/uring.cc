@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdint>
 #include <thread>
 #include <utility>
 
@@ -53,6 +54,38 @@ Result<void> Uring::open() {
   // The descriptor of the ring is then looked up once, not in each call. Merely cheaper.
   ::io_uring_register_ring_fd(&ring_);
   return buffers_.open(ring_);
+}
+
+namespace {
+
+// Of linux/io_uring.h, Linux 6.9.
+struct NapiParameters {
+  std::uint32_t busy_poll_us;
+  std::uint8_t prefer_busy_poll;
+  std::uint8_t pad[3];
+  std::uint64_t reserved;
+};
+static_assert(sizeof(NapiParameters) == 16);
+constexpr unsigned kRegisterNapi = 27;
+
+}  // namespace
+
+Result<void> Uring::set_busy_poll(const BusyPollOptions& options) {
+  const auto time = options.time.count();
+  if (time < 0 || time > INT32_MAX || options.budget < 0 || options.budget > UINT16_MAX) {
+    return Error::invalid_argument("BusyPollOptions out of range");
+  }
+  if (options.budget != 0) {
+    return Error::from_errno(ENOTSUP, "busy polling of io_uring has no budget; epoll has");
+  }
+  NapiParameters wanted{.busy_poll_us = static_cast<std::uint32_t>(time),
+                        .prefer_busy_poll = options.prefer,
+                        .pad = {},
+                        .reserved = 0};
+  if (::syscall(__NR_io_uring_register, ring_.ring_fd, kRegisterNapi, &wanted, 1) == 0) return {};
+  const int number = errno;
+  return Error::from_errno(number == EINVAL ? ENOTSUP : number,
+                           "busy polling of io_uring (needs Linux 6.9)");
 }
 
 Uring::~Uring() {

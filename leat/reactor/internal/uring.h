@@ -11,6 +11,7 @@
 
 #include "leat/base/monotonic_time.h"
 #include "leat/base/result.h"
+#include "leat/reactor/busy_poll.h"
 #include "leat/reactor/internal/uring_buffers.h"
 #include "leat/reactor/internal/uring_operation.h"
 
@@ -53,6 +54,9 @@ class Uring {
   void flush();
 
   // The loop's part.
+
+  /// As Poller::set_busy_poll(); io_uring has no budget to be set (ENOTSUP).
+  Result<void> set_busy_poll(const BusyPollOptions& options);
 
   /// Submits, waits (see Poller::poll) and reaps. Returns how many completions wait to be
   /// dispatched.

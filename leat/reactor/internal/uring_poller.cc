@@ -137,6 +137,10 @@ void UringPoller::arm(Poll& poll) {
   uring_->submit(entry, poll);
 }
 
+Result<void> UringPoller::set_busy_poll(const BusyPollOptions& options) {
+  return uring_->set_busy_poll(options);
+}
+
 Result<std::size_t> UringPoller::poll(std::optional<Duration> timeout) {
   arm_waiting();
   return uring_->poll(timeout);

@@ -27,6 +27,7 @@ class UringPoller final : public Poller {
   void remove(Channel& channel) override;
   Result<std::size_t> poll(std::optional<Duration> timeout) override;
   void dispatch(Timestamp poll_return_time) override;
+  Result<void> set_busy_poll(const BusyPollOptions& options) override;
   [[nodiscard]] Uring* uring() override { return uring_.get(); }
 
  private:
