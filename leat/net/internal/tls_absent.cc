@@ -1,0 +1,45 @@
+// In place of TLS in a library that was built without it (LEAT_TLS).
+
+#include <cerrno>
+
+#include "leat/net/tls_context.h"
+
+namespace leat {
+
+namespace internal {
+class TlsContextCore {};
+}  // namespace internal
+
+namespace {
+
+Error absent() {
+  return Error::from_errno(ENOTSUP, "TLS, without which this libleat was built");
+}
+
+}  // namespace
+
+TlsContext::TlsContext(std::unique_ptr<internal::TlsContextCore> core) : core_(std::move(core)) {}
+
+TlsContext::~TlsContext() = default;
+
+Result<std::shared_ptr<TlsContext>> TlsContext::server(TlsServerOptions /*options*/) {
+  return absent();
+}
+
+Result<std::shared_ptr<TlsContext>> TlsContext::client(TlsClientOptions /*options*/) {
+  return absent();
+}
+
+Result<void> TlsContext::reload() {
+  return absent();
+}
+
+bool TlsContext::is_server() const {
+  return false;
+}
+
+std::vector<TlsCertificateInfo> TlsContext::certificates() const {
+  return {};
+}
+
+}  // namespace leat
