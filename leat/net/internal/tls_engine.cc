@@ -77,8 +77,10 @@ Result<void> TlsEngine::expect_server(std::string_view server_name) {
     if (!settings_->verifies_peer()) return {};
     return Error::invalid_argument("TLS: the server's name is needed to check its certificate");
   }
-  bool is_set = true;
-  if (is_ip_address(name)) {
+  bool is_set = name.find('\0') == std::string::npos;  // where OpenSSL would stop reading
+  if (!is_set) {
+    name = "(with a zero byte in it)";
+  } else if (is_ip_address(name)) {
     // Addresses are no names to ask for (RFC 6066, 3), but certificates may hold them.
     is_set = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name.c_str()) == 1;
   } else {

@@ -78,7 +78,8 @@ class TlsEngine {
   /// that is not trusted, ECONNRESET for a stream cut without close_notify, ENOMEM.
   [[nodiscard]] const Error& error() const { return *error_; }
   [[nodiscard]] TlsInfo info() const;
-  [[nodiscard]] const TlsSettings& settings() const { return *settings_; }
+  /// For tests that misbehave.
+  [[nodiscard]] SSL* ssl_for_test() const { return ssl_.get(); }
 
  private:
   TlsEngine(std::shared_ptr<const TlsSettings> settings, SendQueue& output);

@@ -27,18 +27,28 @@ std::string words_of(unsigned long code, const char* data) {
   return words;
 }
 
+/// "EVP lib": only says which part reported the error that stands beside it.
+bool is_filler(unsigned long code) {
+  const int reason = ERR_GET_REASON(code);
+  return !ERR_SYSTEM_ERROR(code) && (reason & ERR_RFLAG_COMMON) != 0 &&
+         (reason & ERR_RFLAG_FATAL) == 0;
+}
+
 }  // namespace
 
 std::string take_openssl_errors() {
   std::string all;
+  std::string filler;
   const char* data = nullptr;
   int flags = 0;
   while (const unsigned long code = ERR_get_error_all(nullptr, nullptr, nullptr, &data, &flags)) {
     const std::string words = words_of(code, (flags & ERR_TXT_STRING) != 0 ? data : nullptr);
-    if (all.find(words) != std::string::npos) continue;
+    if (is_filler(code)) filler = words;
+    if (is_filler(code) || all.find(words) != std::string::npos) continue;
     if (!all.empty()) all += ", ";
     all += words;
   }
+  if (all.empty()) all = filler;
   return all.empty() ? "unknown" : all;
 }
 

@@ -41,7 +41,7 @@ X509Ptr make_unsigned(const CertificateWish& wish, EVP_PKEY* key) {
   RAND_bytes(reinterpret_cast<unsigned char*>(&serial), sizeof serial);
   ASN1_INTEGER_set_uint64(X509_get_serialNumber(certificate.get()), serial);
   X509_time_adj_ex(X509_getm_notBefore(certificate.get()), wish.days_from, 0, nullptr);
-  X509_time_adj_ex(X509_getm_notAfter(certificate.get()), wish.days_to, 0, nullptr);
+  X509_time_adj_ex(X509_getm_notAfter(certificate.get()), wish.days_to, wish.seconds_to, nullptr);
   X509_set_pubkey(certificate.get(), key);
   X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate.get()), "CN", MBSTRING_UTF8,
                              reinterpret_cast<const unsigned char*>(wish.common_name.c_str()), -1,
@@ -68,7 +68,7 @@ void write_pem(const std::string& file, EVP_PKEY* key) {
 TestCertificates::TestCertificates() : key_(make_key(false)) {
   std::string name = (std::filesystem::temp_directory_path() / "leat-tls-XXXXXX").string();
   if (::mkdtemp(name.data()) != nullptr) folder_ = name;
-  root_ = make_unsigned({.common_name = "leat test root"}, key_.get());
+  root_ = make_unsigned({.common_name = "leat test root " + name}, key_.get());
   X509_set_issuer_name(root_.get(), X509_get_subject_name(root_.get()));
   add_extension(root_.get(), root_.get(), NID_basic_constraints, "critical,CA:TRUE");
   X509_sign(root_.get(), key_.get(), EVP_sha256());

@@ -16,7 +16,8 @@ struct CertificateWish {
   std::vector<std::string> host_names = {};  ///< subjectAltName, DNS.
   std::vector<std::string> addresses = {};   ///< subjectAltName, IP.
   int days_from = -1;                        ///< Valid from so many days from now ...
-  int days_to = 30;                          ///< ... to so many.
+  int days_to = 30;                          ///< ... to so many,
+  long seconds_to = 0;                       ///< and so many seconds more.
   bool rsa = false;                          ///< Instead of an elliptic curve.
 };
 
