@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include "leat/net/tcp_connection.h"
 #include "leat/net/tls_context.h"
 
 namespace leat {
@@ -40,6 +41,22 @@ bool TlsContext::is_server() const {
 
 std::vector<TlsCertificateInfo> TlsContext::certificates() const {
   return {};
+}
+
+Result<void> TcpConnection::put_tls_below(const TlsContext& /*context*/,
+                                          std::string_view /*server_name*/,
+                                          std::string_view /*early*/) {
+  return absent();
+}
+
+Result<void> TcpConnection::start_tls(const std::shared_ptr<TlsContext>& /*context*/,
+                                      ConnectionCallbacks::Event /*on_ready*/,
+                                      std::string_view /*server_name*/) {
+  return absent();
+}
+
+std::optional<TlsInfo> TcpConnection::tls() const {
+  return std::nullopt;
 }
 
 }  // namespace leat

@@ -198,8 +198,9 @@ TlsEngine::Status TlsEngine::judge(int outcome) {
   if (kind == SSL_ERROR_ZERO_RETURN) return Status::kEnded;
   if (kind == SSL_ERROR_WANT_READ) {
     if (!input_ended_) return Status::kMore;
-    return is_established_ ? fail(ECONNRESET, "the stream was cut without close_notify")
-                           : fail(ECONNRESET, "the peer closed during the handshake");
+    is_cut_ = is_established_;
+    return is_cut_ ? fail(ECONNRESET, "the stream was cut without close_notify")
+                   : fail(ECONNRESET, "the peer closed during the handshake");
   }
   std::string reason = take_openssl_errors();
   const long verified = SSL_get_verify_result(ssl_.get());

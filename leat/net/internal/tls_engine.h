@@ -57,8 +57,12 @@ class TlsEngine {
 
   void feed(std::string_view bytes);
   void keep_input();
+  /// Forgets what is left instead.
+  void forget_fed() { fed_ = {}; }
   /// Fed and not yet understood.
   [[nodiscard]] std::size_t input_bytes() const { return kept_.size() - kept_begin_ + fed_.size(); }
+  /// Whether read() may give data without being fed.
+  [[nodiscard]] bool has_input() const { return input_bytes() > 0 || SSL_pending(ssl_.get()) > 0; }
   /// No more will be fed.
   void end_input() { input_ended_ = true; }
 
@@ -77,6 +81,14 @@ class TlsEngine {
   /// Why it failed: EPROTO for what the peer did wrong or refused, EKEYREJECTED for a certificate
   /// that is not trusted, ECONNRESET for a stream cut without close_notify, ENOMEM.
   [[nodiscard]] const Error& error() const { return *error_; }
+  [[nodiscard]] bool is_failed() const { return error_ != nullptr; }
+  /// Whether it failed for no more than a stream cut without close_notify.
+  [[nodiscard]] bool is_cut() const { return is_cut_; }
+  /// Whether read() has nothing more to give, in order or by failure.
+  [[nodiscard]] bool is_at_end() const {
+    return is_failed() || (SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN) != 0;
+  }
+  [[nodiscard]] bool is_resumed() const { return SSL_session_reused(ssl_.get()) == 1; }
   [[nodiscard]] TlsInfo info() const;
   /// For tests that misbehave.
   [[nodiscard]] SSL* ssl_for_test() const { return ssl_.get(); }
@@ -111,6 +123,7 @@ class TlsEngine {
   bool is_exhausted_ = false;  // the allowance
   bool out_of_memory_ = false;
   bool sent_close_ = false;
+  bool is_cut_ = false;
   std::unique_ptr<Error> error_;
 };
 
