@@ -219,24 +219,27 @@ TEST_F(TlsHostileTest, MemoryOfAConnectionIsSmall) {
     TlsPair warm(*of_client, *context);
     warm.run();
   }
-  const std::size_t pair = cost(200, [&] {
+  const auto established = [&] {
     auto made = std::make_unique<TlsPair>(*of_client, *context);
     made->run();
     EXPECT_TRUE(made->client.engine->write("hello"));
     EXPECT_TRUE(made->server.engine->write("hello"));
     made->run();
+    made->client.engine.reset();  // only the server's end is looked at
     return made;
-  });
+  };
+  const std::size_t idle = cost(200, established);
   const std::size_t silent = cost(200, [&] { return std::make_unique<TlsEnd>(*context, ""); });
   // The longest ClientHello that OpenSSL accepts is announced, and a record of it has come.
   std::string hello("\x01\x01\xff\x00", 4);
   hello.resize(16'000, 'x');
   const std::size_t stuck = cost(200, [&] { return fed(record(22, hello)); });
-  std::printf("bytes: idle pair %zu, before any byte %zu, stuck in a ClientHello %zu\n", pair,
-              silent, stuck);
-  EXPECT_LT(pair, 100'000u);
-  EXPECT_LT(silent, 50'000u);
-  EXPECT_LT(stuck, 250'000u);
+  std::printf("bytes: idle %zu, before any byte %zu, stuck in a ClientHello %zu\n", idle, silent,
+              stuck);
+  // What docs/tls.md says, and some room for other versions of OpenSSL.
+  EXPECT_LT(idle, 25'000u);
+  EXPECT_LT(silent, 15'000u);
+  EXPECT_LT(stuck, 100'000u);
 }
 #endif
 

@@ -180,5 +180,24 @@ TEST_F(TlsServerFaultsTest, AFullServerCountsHandshakesToo) {
   EXPECT_TRUE(good.connected());
 }
 
+TEST_F(TlsServerFaultsTest, ACrowdOfHandshakesTakesTurnsWithTheOthers) {
+  constexpr std::size_t kCrowd = 64;
+  const auto fixture = start();
+  std::vector<RawClient> crowd;
+  for (std::size_t i = 0; i < kCrowd; ++i) crowd.emplace_back(fixture->address());
+  ASSERT_TRUE(wait_until([&] { return fixture->server().connection_count() == kCrowd; }));
+  const std::string bytes = hello();
+  std::uint64_t before = 0;
+  // While the loop is busy they all say hello.
+  run_on(fixture->base(), [&] {
+    for (RawClient& client : crowd) EXPECT_TRUE(client.send(bytes));
+    before = fixture->base().counters().iterations.load();
+  });
+  for (RawClient& client : crowd) EXPECT_FALSE(client.read(1).empty());
+  std::uint64_t after = 0;
+  run_on(fixture->base(), [&] { after = fixture->base().counters().iterations.load(); });
+  EXPECT_GE(after - before, kCrowd / 8);
+}
+
 }  // namespace
 }  // namespace leat::testing

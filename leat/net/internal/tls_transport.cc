@@ -21,6 +21,21 @@ namespace {
 constexpr std::size_t kRecord = 16 * 1024;
 // Taken from the inner transport in one go, and so kept if the user wants no more.
 constexpr std::size_t kInputStep = 64 * 1024;
+// Answers to handshakes, which cost up to a millisecond each, in one iteration of a loop: a crowd
+// of new connections must not stop the old ones.
+constexpr int kHandshakesInTurn = 8;
+
+/// How many of them this thread's loop has given in its present iteration.
+struct HandshakeTurn {
+  MonotonicTime iteration;
+  int answered = 0;
+
+  [[nodiscard]] bool is_over(MonotonicTime now) {
+    if (std::exchange(iteration, now) != now) answered = 0;
+    return answered >= kHandshakesInTurn;
+  }
+};
+thread_local HandshakeTurn handshake_turn;
 
 }  // namespace
 
@@ -153,7 +168,14 @@ void TlsTransport::process_input() {
 
 /// True if data may follow.
 bool TlsTransport::go_on_with_handshake() {
+  if (!input_over_ && handshake_turn.is_over(loop_.now())) {
+    // The loop's time stands still for an iteration, so the next one begins a new turn.
+    run_later();
+    return false;
+  }
+  const std::size_t before = output_->memory_bytes();
   const TlsEngine::Status status = engine_->handshake();
+  if (output_->memory_bytes() > before) ++handshake_turn.answered;
   if (status == TlsEngine::Status::kFailed) {
     fail(engine_->error().number(), engine_->error().context());
     return false;

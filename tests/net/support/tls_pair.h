@@ -65,7 +65,7 @@ struct TlsEnd {
   [[nodiscard]] bool is_established() const { return engine->is_established(); }
   [[nodiscard]] std::string error() const { return engine->error().message(); }
 
-  BufferPool pool{4096, 1 << 16};
+  BufferPool pool{4096, 0};
   internal::SendQueue output{pool};
   std::unique_ptr<Engine> engine;
   Status status = Status::kMore;
