@@ -1,4 +1,4 @@
-// Internal: two connections joined to one stream each way. Part of the example socks5.cc.
+// Internal: two connections joined to one stream each way, for socks5.cc and tls_proxy.cc.
 #pragma once
 
 #include <memory>

@@ -22,6 +22,14 @@ namespace {
 int serve(ServeOptions& options) {
   if (options.listen.empty()) options.listen.push_back(InetAddress::loopback(8080));
   raise_descriptor_limit();
+  if (!options.certificates.empty()) {
+    TlsServerOptions tls;
+    tls.certificates = options.certificates;
+    if (!options.directory.empty()) tls.protocol.alpn = {"http/1.1"};
+    const Result<std::shared_ptr<TlsContext>> context = TlsContext::server(std::move(tls));
+    if (!context) return fail("serve", context.error().message());
+    options.tls = *context;
+  }
   Result<std::unique_ptr<EventLoop>> base = EventLoop::create({.name = "base"});
   if (!base) return fail("serve", base.error().message());
   Serving serving(**base, options);
@@ -61,6 +69,23 @@ void add_balance(CLI::App& parser, ServeOptions& options) {
       ->type_name("HOW");
 }
 
+void add_tls(CLI::App& parser, ServeOptions& options) {
+  using Pairs = std::vector<std::pair<std::string, std::string>>;
+  const auto add = [&options](const Pairs& pairs) {
+    options.certificates.clear();
+    for (const auto& [chain, key] : pairs) {
+      options.certificates.push_back({.chain = chain, .key = key});
+    }
+  };
+  parser
+      .add_option_function<Pairs>("--tls", add,
+                                  "Serve by TLS, with the certificates and the key in these\n"
+                                  "PEM files, read again at SIGHUP; may be repeated, for\n"
+                                  "other host names")
+      ->type_name("CERT KEY")
+      ->allow_extra_args(false);
+}
+
 constexpr std::string_view kFooter =
     "The first lines on stdout name the addresses; nothing is printed for each connection.\n"
     "SIGTERM and SIGINT let connections finish, a second one ends at once.";
@@ -84,6 +109,7 @@ Command add_serve(CLI::App& app) {
               "Event loops, each a thread: a number, or CPUs to pin one\n"
               "to each, as 0-3 or 0,2 [one for each CPU, not pinned]");
   add_balance(*parser, *options);
+  add_tls(*parser, *options);
   add_number<std::size_t>(*parser, "--max-connections", options->max_connections, 1, 10'000'000,
                           "Most open connections; more wait in the accept queues\n"
                           "[no bound but descriptors]");

@@ -12,6 +12,7 @@
 #include "leat/base/result.h"
 #include "leat/net/inet_address.h"
 #include "leat/net/tcp_server.h"
+#include "leat/net/tls_context.h"
 #include "leat/reactor/event_loop.h"
 
 #include "apps/leat/threads.h"
@@ -31,6 +32,8 @@ struct ServeOptions {
   bool echo = false;
   bool discard = false;
   std::string directory;
+  std::vector<TlsCertificateFiles> certificates;  ///< None: no TLS.
+  std::shared_ptr<TlsContext> tls;                ///< Made of them.
 };
 
 /// A server on all loops, made and destroyed on the base loop.

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -17,8 +18,10 @@ namespace leat::app {
 
 Result<void> Serving::start() {
   // Before the threads, so that they inherit the blocked signals.
+  std::vector<int> watched{SIGTERM, SIGINT};
+  if (options_.tls) watched.push_back(SIGHUP);
   Result<std::unique_ptr<SignalWatcher>> signals = SignalWatcher::create(
-      base_, {SIGTERM, SIGINT}, [this](int signal, const auto&) { handle_signal(signal); });
+      base_, watched, [this](int signal, const auto&) { handle_signal(signal); });
   if (!signals) return std::move(signals).error();
   signals_ = *std::move(signals);
 
@@ -47,6 +50,10 @@ int Serving::run() {
 }
 
 void Serving::handle_signal(int signal) {
+  if (signal == SIGHUP) {
+    reload_certificates();
+    return;
+  }
   const char* name = signal == SIGINT ? "SIGINT" : "SIGTERM";
   if (std::exchange(stopping_, true)) {
     log_.event("cut", {{"signal", name}}, fmt::format("{} again: ending at once", name));
@@ -64,6 +71,18 @@ void Serving::handle_signal(int signal) {
   });
 }
 
+void Serving::reload_certificates() {
+  // On the main thread, where nothing waits for the files to be read.
+  if (const Result<void> reloaded = options_.tls->reload(); !reloaded) {
+    const std::string reason = reloaded.error().message();
+    log_.event("reload_failed", {{"message", reason}},
+               fmt::format("SIGHUP: the certificates stay as they were: {}", reason));
+    return;
+  }
+  log_.event("reloaded", {{"certificates", options_.tls->certificates().size()}},
+             "SIGHUP: new connections get the new certificates");
+}
+
 void Serving::announce() {
   EventLog::Json addresses = EventLog::Json::array();
   std::string text;
@@ -76,11 +95,13 @@ void Serving::announce() {
   }
   const std::string cpus = options_.loops.cpus.to_list();
   text +=
-      fmt::format("\nserving {} on {} loops{}, {}, as process {}", serving, options_.loops.count,
+      fmt::format("\nserving {}{} on {} loops{}, {}, as process {}", serving,
+                  options_.tls ? " by TLS" : "", options_.loops.count,
                   cpus.empty() ? "" : " on CPUs " + cpus, to_string(options_.balance), ::getpid());
   log_.event("listening",
              {{"addresses", std::move(addresses)},
               {"serving", serving},
+              {"tls", options_.tls != nullptr},
               {"loops", options_.loops.count},
               {"cpus", cpus.empty() ? EventLog::Json() : EventLog::Json(cpus)},
               {"balance", to_string(options_.balance)},

@@ -30,6 +30,7 @@ class Serving {
 
  private:
   void handle_signal(int signal);
+  void reload_certificates();
   void announce();
   void report(const StopReport& stop);
 

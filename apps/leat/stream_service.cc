@@ -55,6 +55,7 @@ TcpServerOptions server_options(const ServeOptions& options) {
   result.backlog = options.backlog;
   const std::size_t loops = options.loops.count;
   result.max_connections_per_loop = (options.max_connections + loops - 1) / loops;
+  result.tls = options.tls;
   if (options.idle_timeout >= Duration::zero()) {
     result.connection.idle_timeout = options.idle_timeout;
   }

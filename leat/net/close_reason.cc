@@ -32,6 +32,10 @@ std::string_view to_string(CloseReason reason) {
       return "server_stopped";
     case CloseReason::kLoopEnded:
       return "loop_ended";
+    case CloseReason::kHandshakeFailed:
+      return "handshake_failed";
+    case CloseReason::kTruncated:
+      return "truncated";
     case CloseReason::kError:
       return "error";
   }

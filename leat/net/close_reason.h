@@ -21,9 +21,11 @@ enum class CloseReason {
   kCallbackException,  ///< An exception left one of its callbacks.
   kServerStopped,      ///< Cut at the deadline of TcpServer::stop(), or by its destruction.
   kLoopEnded,          ///< Its loop was destroyed.
+  kHandshakeFailed,    ///< TLS could not begin.
+  kTruncated,          ///< TLS: the peer finished without saying so; an end may be missing.
   kError,              ///< Any other error of the socket; on_error was told.
 };
-inline constexpr std::size_t kCloseReasonCount = 15;
+inline constexpr std::size_t kCloseReasonCount = 17;
 
 /// "peer_closed", for logs and counters.
 [[nodiscard]] std::string_view to_string(CloseReason reason);

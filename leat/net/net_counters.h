@@ -26,6 +26,9 @@ struct NetCounters {
   Counter write_blocked;    ///< Times the kernel could take no more.
   Counter high_water;       ///< Times output passed the high-water mark.
   Counter receive_full;     ///< Times unread input reached its limit.
+  Counter tls_handshakes;   ///< TLS handshakes done.
+  Counter tls_resumed;      ///< Of these, the ones that resumed an earlier session.
+  Counter tls_failed;       ///< TLS handshakes that failed, for whatever reason.
   std::array<Counter, kCloseReasonCount> closed;  ///< By CloseReason.
 };
 

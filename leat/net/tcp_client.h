@@ -18,6 +18,7 @@
 namespace leat {
 
 class EventLoop;
+class TlsContext;
 namespace internal {
 class ClientCore;
 }
@@ -34,6 +35,12 @@ struct TcpClientOptions {
   /// Local address, with port 0 for any.
   std::optional<InetAddress> bind_to = std::nullopt;
   ConnectionOptions connection = {};
+  /// The connection begins with TLS, by this client context; on_connection follows the handshake.
+  /// A handshake that fails is a failed attempt.
+  std::shared_ptr<TlsContext> tls = nullptr;
+  /// Whom the server's certificate must name, a host name or an IP address. Empty: the peer's IP
+  /// address.
+  std::string tls_server_name = {};
 };
 
 /// Connects to one peer, TCP or Unix.

@@ -49,21 +49,29 @@ TcpConnection::~TcpConnection() {
 
 void TcpConnection::establish() {
   loop_.assert_in_loop_thread();
+  Result<void> started;
+  if (profile_->tls) started = put_tls_below(*profile_->tls, profile_->tls_server_name, {});
   started_ = true;
-  const Result<void> started = transport_->start(*this);
+  if (started) started = transport_->start(*this);
   if (!started) {
-    transport_failed(started.error().number(), "starting");
+    transport_failed(started.error().number(), started.error().context());
   } else if (transport_->is_ready()) {
     transport_ready();
   }
 }
 
 void TcpConnection::transport_ready() {
-  announced_ = true;
+  if (ending_soon_) return;
+  const std::unique_ptr<ConnectionCallbacks::Event> on_tls_ready = std::move(on_tls_ready_);
   in_own_callback_ = true;
-  call(profile_->callbacks.on_connection);
+  if (!std::exchange(announced_, true)) {
+    call(profile_->callbacks.on_connection);
+  } else if (on_tls_ready && is_open()) {
+    call(*on_tls_ready);
+  }
   in_own_callback_ = false;
   if (state() == State::kClosed) return;
+  if (std::exchange(stop_when_ready_, false)) stop_gracefully();
   watch_input();
   arm_limits();
   flush();
@@ -97,6 +105,11 @@ void TcpConnection::shutdown_in_loop() {
 
 void TcpConnection::begin_close(CloseReason reason) {
   if (state() != State::kOpen) return;
+  if (!announced_) {
+    // Nothing was said that would have to be finished.
+    end_soon(reason);
+    return;
+  }
   state_.store(State::kClosing, std::memory_order_relaxed);
   close_reason_ = reason;
   last_progress_ = loop_.now();
@@ -122,7 +135,10 @@ void TcpConnection::end_soon(CloseReason reason) {
 
 void TcpConnection::stop_gracefully() {
   if (state() != State::kOpen) return;
-  if (profile_->callbacks.on_stopping) {
+  if (!announced_) {
+    // As one that waited to be accepted: it is let in first.
+    stop_when_ready_ = true;
+  } else if (profile_->callbacks.on_stopping) {
     call(profile_->callbacks.on_stopping);
   } else {
     begin_close(CloseReason::kLocalClose);
@@ -131,23 +147,28 @@ void TcpConnection::stop_gracefully() {
 
 void TcpConnection::transport_failed(int number, std::string_view what) {
   if (state() == State::kClosed) return;
-  const bool reset = number == ECONNRESET || number == EPIPE;
-  if (announced_ && profile_->callbacks.on_error) {
-    call(profile_->callbacks.on_error,
-         Error::from_errno(number, std::string(what) + " with " + peer_.to_string()));
+  Error error = Error::from_errno(number, std::string(what) + " with " + peer_.to_string());
+  if (!announced_) {
+    LEAT_LOG_DEBUG("connection {} fails: {}", id_, error.message());
+    start_error_ = std::make_unique<Error>(std::move(error));
+  } else if (profile_->callbacks.on_error) {
+    call(profile_->callbacks.on_error, error);
   }
-  finish(reset ? CloseReason::kReset : CloseReason::kError);
+  const bool reset = number == ECONNRESET || number == EPIPE;
+  const CloseReason reason = reset ? CloseReason::kReset : CloseReason::kError;
+  finish(tls_ != nullptr && !transport_->is_ready() ? CloseReason::kHandshakeFailed : reason);
 }
 
 void TcpConnection::finish(CloseReason reason) {
   loop_.assert_in_loop_thread();
   if (state() == State::kClosed) return;
-  const bool orderly = reason == CloseReason::kPeerClosed || reason == CloseReason::kLocalClose;
+  const bool orderly = reason == CloseReason::kPeerClosed || reason == CloseReason::kLocalClose ||
+                       reason == CloseReason::kTruncated;
   state_.store(State::kClosed, std::memory_order_relaxed);
   close_reason_ = reason;
   if (limit_timer_.is_valid()) loop_.cancel(std::exchange(limit_timer_, {}));
+  counters_.bytes_unsent.add(send_queue_->total_bytes() + transport_->held_output());
   transport_->close(!orderly);
-  counters_.bytes_unsent.add(send_queue_->total_bytes());
   counters_.closed[static_cast<std::size_t>(reason)].add();
   send_queue_->clear();
   drop_input();
@@ -248,7 +269,7 @@ void TcpConnection::check_limits() {
 bool TcpConnection::peer_goes_on_taking() {
   int left = 0;
   if (::ioctl(fd(), SIOCOUTQ, &left) != 0 || left == 0) return false;
-  const auto taken = static_cast<std::int64_t>(bytes_sent_.load()) - left;
+  const auto taken = static_cast<std::int64_t>(transport_->carried(bytes_sent_.load())) - left;
   return taken > std::exchange(taken_, std::max(taken_, taken));
 }
 
@@ -259,7 +280,7 @@ Result<InetAddress> TcpConnection::local() const {
 }
 
 std::size_t TcpConnection::queued_bytes() const {
-  return send_queue_->memory_bytes();
+  return send_queue_->memory_bytes() + transport_->held_output();
 }
 
 Result<void> TcpConnection::set_no_delay(bool on) {

@@ -22,15 +22,18 @@
 #include "leat/net/internal/transport.h"
 #include "leat/net/net_counters.h"
 #include "leat/net/receive_buffer.h"
+#include "leat/net/tls_info.h"
 #include "leat/reactor/loop_handle.h"
 #include "leat/reactor/timer_id.h"
 
 namespace leat {
 
 class EventLoop;
+class TlsContext;
 namespace internal {
 class ConnectionOwner;
 class SendQueue;
+class TlsTransport;
 struct ConnectionProfile;
 }  // namespace internal
 
@@ -108,6 +111,24 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection>,
   void resume_reading();
   [[nodiscard]] ReceiveBuffer& receive_buffer() { return receive_buffer_; }
 
+  // TLS.
+
+  /// Goes on with TLS from here, as a server or a client by what `context` is. What was sent
+  /// before goes in clear; what is sent from now on waits for the end of the handshake, after
+  /// which `on_ready` is called. What lies in receive_buffer() is taken for TLS, so that nobody on
+  /// the way can put words in front of it (as with STARTTLS, RFC 3207 section 6): consume the
+  /// words that led here first, and use no view of the buffer afterwards.
+  ///
+  /// A client gives the name that the server's certificate must have. A handshake that fails ends
+  /// the connection, by on_error and on_close (CloseReason::kHandshakeFailed). Fails itself with
+  /// EPIPE if the connection is closing or the peer has finished, with EALREADY if there is TLS
+  /// already, and as TlsContext::client() does.
+  Result<void> start_tls(const std::shared_ptr<TlsContext>& context,
+                         ConnectionCallbacks::Event on_ready = {},
+                         std::string_view server_name = {});
+  /// What was agreed on; nothing without TLS, or before its handshake is done.
+  [[nodiscard]] std::optional<TlsInfo> tls() const;
+
   // Settings of this connection; they begin with those of its server.
 
   void set_idle_timeout(Duration limit);
@@ -149,6 +170,10 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection>,
                 internal::ConnectionOwner& owner);
   /// Starts, and calls on_connection when the transport is ready.
   void establish();
+  /// Whether on_connection was called; otherwise on_close will not be, either.
+  [[nodiscard]] bool is_announced() const { return announced_; }
+  /// Why on_connection was never called; null if nothing has failed.
+  [[nodiscard]] const Error* start_error() const { return start_error_.get(); }
   /// Ends the connection from its loop, for `reason`.
   void finish(CloseReason reason);
   /// Asks as on_stopping describes.
@@ -164,6 +189,7 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection>,
   [[nodiscard]] std::size_t receive_room() const override;
   void bytes_arrived(std::string_view bytes) override;
   void input_ended() override;
+  void input_cut() override;
   void deliver();
   void deliver_again();
   void drop_input();
@@ -187,6 +213,10 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection>,
   void handle_all_written();
   void check_water_marks();
   void send_fin();
+
+  // TLS (tcp_connection_tls.cc).
+  Result<void> put_tls_below(const TlsContext& context, std::string_view server_name,
+                             std::string_view early);
 
   // End and limits (tcp_connection.cc).
   void in_loop(void (TcpConnection::*action)());
@@ -221,6 +251,9 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection>,
   internal::ConnectionOwner& owner_;  // with its counters, gone once the connection is closed
   NetCounters& counters_;
   std::unique_ptr<internal::Transport> transport_;
+  internal::TlsTransport* tls_ = nullptr;  // transport_, if it is one
+  std::unique_ptr<ConnectionCallbacks::Event> on_tls_ready_;
+  std::unique_ptr<Error> start_error_;
   const InetAddress peer_;
 
   std::atomic<State> state_{State::kOpen};
@@ -230,6 +263,7 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection>,
   bool started_ = false;
   bool announced_ = false;  // on_connection was called
   bool ending_soon_ = false;
+  bool stop_when_ready_ = false;
   bool peer_finished_ = false;
   bool in_own_callback_ = false;  // on_connection or on_message: flush() follows by itself
   bool flush_scheduled_ = false;

@@ -67,8 +67,7 @@ void TcpConnection::deliver() {
 
 void TcpConnection::deliver_again() {
   delivery_scheduled_ = false;
-  if (state() != State::kOpen || receive_buffer_.empty() || (pauses_ & kByUser) != 0) return;
-  deliver();
+  if (state() == State::kOpen && !receive_buffer_.empty() && (pauses_ & kByUser) == 0) deliver();
   if (state() != State::kClosed) transport_->continue_input();
 }
 
@@ -84,6 +83,22 @@ void TcpConnection::input_ended() {
     } else {
       begin_close(CloseReason::kPeerClosed);
     }
+  }
+}
+
+void TcpConnection::input_cut() {
+  if (peer_finished_) return;
+  if (state() != State::kOpen) {
+    // What might be missing would have been thrown away.
+    input_ended();
+    return;
+  }
+  peer_finished_ = true;
+  pause(kByEnd);
+  if (finish_ == Finish::kSent) {
+    finish(CloseReason::kTruncated);
+  } else {
+    begin_close(CloseReason::kTruncated);
   }
 }
 

@@ -21,6 +21,7 @@ namespace leat {
 
 class EventLoop;
 class EventLoopThreadPool;
+class TlsContext;
 namespace internal {
 class ServerCore;
 }
@@ -60,6 +61,9 @@ struct TcpServerOptions {
   /// one batch. 0: no bound but the number of descriptors.
   std::size_t max_connections_per_loop = 0;
   ConnectionOptions connection = {};
+  /// Every connection begins with TLS, by this server context; on_connection follows the handshake.
+  /// One whose handshake fails is only counted, and logged at level debug.
+  std::shared_ptr<TlsContext> tls = nullptr;
 };
 
 /// What stop() did.

@@ -7,6 +7,7 @@
 
 #include "leat/base/assert.h"
 #include "leat/base/logging.h"
+#include "leat/net/tls_context.h"
 
 namespace leat::internal {
 
@@ -34,6 +35,12 @@ ClientCore::ClientCore(EventLoop& loop, const InetAddress& peer, TcpClientOption
                  [this](Result<ConnectedSocket> socket) { finish_attempt(std::move(socket)); }) {
   loop_.assert_in_loop_thread();
   profile_->options = options_.connection;
+  profile_->tls = options_.tls;
+  profile_->tls_server_name = options_.tls_server_name;
+  if (profile_->tls_server_name.empty() && peer.is_ip()) {
+    const std::string host = peer.unmapped().host();
+    profile_->tls_server_name = host.substr(0, host.find('%'));
+  }
   exit_id_ = loop_.at_exit([this] { tear_down(CloseReason::kLoopEnded); });
 }
 
@@ -53,7 +60,8 @@ void ClientCore::on_attempt_failed(TcpClient::AttemptFailed callback) {
 }
 
 bool ClientCore::is_connecting() const {
-  return connector_.is_connecting() || delay_timer_.is_valid();
+  const bool in_handshake = connection_ && !connection_->is_announced();
+  return connector_.is_connecting() || delay_timer_.is_valid() || in_handshake;
 }
 
 Result<void> ClientCore::connect() {
@@ -61,6 +69,9 @@ Result<void> ClientCore::connect() {
     return Error::from_errno(number, "connect " + peer_.to_string());
   };
   if (torn_down_) return refuse(ESHUTDOWN);
+  if (options_.tls && options_.tls->is_server()) {
+    return Error::invalid_argument("TcpClient: tls is a context for servers");
+  }
   loop_.assert_in_loop_thread();
   used_ = true;
   if (is_connecting() || connect_at_once_) return refuse(EALREADY);
@@ -148,7 +159,6 @@ void ClientCore::fail_attempt(const Error& error) {
 // The connection.
 
 void ClientCore::adopt(ConnectedSocket socket) {
-  attempts_ = 0;
   reconnect_ = options_.reconnect_after_close;
   connection_ =
       std::make_shared<TcpConnection>(loop_, std::move(socket), next_id_++, profile_, *this);
@@ -159,12 +169,15 @@ void ClientCore::adopt(ConnectedSocket socket) {
 }
 
 void ClientCore::connection_closed(TcpConnection& connection) {
+  if (connection.is_announced()) attempts_ = 0;
   // A peer that takes connections only to drop them is in trouble too.
   if (connection.bytes_received() > 0) backoff_.reset();
   counters_.open.subtract();
   loop_.release_later(std::exchange(connection_, nullptr));
   if (torn_down_) return;
-  if (std::exchange(connect_at_once_, false)) {
+  if (!connection.is_announced()) {
+    if (connection.start_error() != nullptr) fail_attempt(*connection.start_error());
+  } else if (std::exchange(connect_at_once_, false)) {
     attempt();
   } else if (reconnect_) {
     attempt_after(backoff_.next());

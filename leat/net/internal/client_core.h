@@ -33,7 +33,9 @@ class ClientCore final : public ConnectionOwner, public std::enable_shared_from_
   /// Ends everything, now; a second call does nothing.
   void tear_down(CloseReason reason);
 
-  [[nodiscard]] const TcpConnectionPtr& connection() const { return connection_; }
+  [[nodiscard]] TcpConnectionPtr connection() const {
+    return connection_ && connection_->is_announced() ? connection_ : nullptr;
+  }
   [[nodiscard]] const InetAddress& peer() const { return peer_; }
   [[nodiscard]] bool is_connecting() const;
 

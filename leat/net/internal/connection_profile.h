@@ -1,8 +1,15 @@
 // Internal: what all connections of one server or client have in common.
 #pragma once
 
+#include <memory>
+#include <string>
+
 #include "leat/net/connection_callbacks.h"
 #include "leat/net/connection_options.h"
+
+namespace leat {
+class TlsContext;
+}
 
 namespace leat::internal {
 
@@ -10,6 +17,8 @@ namespace leat::internal {
 struct ConnectionProfile {
   ConnectionOptions options;
   ConnectionCallbacks callbacks;
+  std::shared_ptr<TlsContext> tls;  ///< Null: plain.
+  std::string tls_server_name;      ///< A client's, of the server.
 };
 
 }  // namespace leat::internal

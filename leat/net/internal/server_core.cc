@@ -11,6 +11,7 @@
 #include "leat/base/logging.h"
 #include "leat/base/move_only_function.h"
 #include "leat/net/internal/socket_ops.h"
+#include "leat/net/tls_context.h"
 #include "leat/reactor/internal/deadline.h"
 
 namespace leat::internal {
@@ -43,6 +44,7 @@ ServerCore::ServerCore(EventLoop& base, EventLoopThreadPool* shared_pool, TcpSer
       options_(std::move(options)),
       profile_(std::make_shared<ConnectionProfile>()) {
   profile_->options = options_.connection;
+  profile_->tls = options_.tls;
 }
 
 ServerCore::~ServerCore() = default;
@@ -114,6 +116,9 @@ Result<void> ServerCore::start() {
   base_.assert_in_loop_thread();
   if (started_) return {};
   if (stopping_) return Error::from_errno(ESHUTDOWN, "start of a server that was stopped");
+  if (options_.tls && !options_.tls->is_server()) {
+    return Error::invalid_argument("TcpServer: tls is a context for clients");
+  }
   Result<void> loops_started = start_loops();
   if (!loops_started) return loops_started;
   for (const Listener& listener : listeners_) {

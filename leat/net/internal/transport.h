@@ -29,6 +29,8 @@ class TransportUser {
   virtual void bytes_arrived(std::string_view bytes) = 0;
   /// The peer has finished sending. Once; no input follows.
   virtual void input_ended() = 0;
+  /// Instead of input_ended(): it has ended without the peer having said so, as TLS asks of it.
+  virtual void input_cut() { input_ended(); }
   /// So much of what write() was given has gone, from the head of the queue: drop it there. Also
   /// from inside write().
   virtual void bytes_sent(std::size_t count) = 0;
@@ -105,6 +107,10 @@ class Transport {
 
   /// -1 once closed.
   [[nodiscard]] virtual int fd() const = 0;
+  /// Bytes in memory that write() took and the kernel has not.
+  [[nodiscard]] virtual std::size_t held_output() const { return 0; }
+  /// Bytes that the kernel was given, of the `told` ones that bytes_sent() and write_now() told.
+  [[nodiscard]] virtual std::uint64_t carried(std::uint64_t told) const { return told; }
 };
 
 /// The transport over a connected, non-blocking kernel socket that suits the loop's poller. Counts
