@@ -52,8 +52,9 @@ struct FamilyAnswer {
 ///     ENXIO         no such name
 ///     ENODATA       the name exists, but has no address of the families that were asked for
 ///     ETIMEDOUT     no answer, from which servers and within what time
-///     ECONNREFUSED  nothing listens where a name server should
-///     EAGAIN, EACCES, EBADMSG  the servers failed, refused, or what they sent is no answer
+///     EAGAIN        the servers failed (SERVFAIL), or are not there
+///     EACCES        the server refused (REFUSED)
+///     EBADMSG       what the server sent is no answer
 ///     ENOSYS        the library was built without c-ares (LEAT_NAMES), and the hosts file does
 ///                   not know the name
 ///     ENOMEM        what it says

@@ -69,6 +69,7 @@ void set_failure(DnsAnswer& answer, int status) {
     answer.problem = problem;
   };
   answer.addresses.clear();
+  answer.name_servers = status == ARES_ETIMEOUT || status == ARES_ECONNREFUSED;
   switch (status) {
     case ARES_ENOTFOUND:
       return set(ENXIO, "no such name");
@@ -76,8 +77,9 @@ void set_failure(DnsAnswer& answer, int status) {
       return set(ENODATA, "no address of this kind");
     case ARES_ETIMEOUT:
       return set(ETIMEDOUT, "no answer");
+    // Up to 1.18 c-ares says so too when all of several servers have failed or refused.
     case ARES_ECONNREFUSED:
-      return set(ECONNREFUSED, "no name server there");
+      return set(EAGAIN, "no usable answer");
     case ARES_ESERVFAIL:
       return set(EAGAIN, "the name server failed: SERVFAIL");
     case ARES_EREFUSED:

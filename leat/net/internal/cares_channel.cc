@@ -61,6 +61,17 @@ CaresChannel::CaresChannel(const ResolverOptions& options)
     : max_addresses_(std::max<std::size_t>(options.max_addresses, 1)) {}
 
 Result<void> CaresChannel::configure(const ResolverOptions& options) {
+  // Not the file that $HOSTALIASES names, which c-ares would open for each name without a dot.
+  const int flags = ARES_FLAG_NOALIASES;
+  const Result<void> initialized = initialize(options, flags);
+  if (!initialized || describe_servers() != 1) return initialized;
+  // A server that fails or refuses is left for the next one; where there is none, its answer says
+  // more than that there was no usable one.
+  ares_destroy(std::exchange(ares_, nullptr));
+  return initialize(options, flags | ARES_FLAG_NOCHECKRESP);
+}
+
+Result<void> CaresChannel::initialize(const ResolverOptions& options, int flags) {
   ares_options ares{};
   // Only DNS ("b"): the hosts file is read by HostsFile, because c-ares would read it again for
   // each question, on the loop. With that given it has no use for nsswitch.conf and its like.
@@ -69,8 +80,7 @@ Result<void> CaresChannel::configure(const ResolverOptions& options) {
   std::vector<std::string> search = options.search.value_or(std::vector<std::string>{});
   std::vector<char*> domains;
   for (std::string& domain : search) domains.push_back(domain.data());
-  // Nor the file that $HOSTALIASES names, which it would open for each name without a dot.
-  ares.flags = ARES_FLAG_NOALIASES;
+  ares.flags = flags;
   ares.timeout = to_milliseconds(options.timeout);
   ares.tries = std::max(options.tries, 1);
   ares.lookups = lookups.data();
@@ -89,9 +99,7 @@ Result<void> CaresChannel::configure(const ResolverOptions& options) {
     ares_ = nullptr;
     return ares_error(status, "read " + resolv_conf);
   }
-  Result<void> set = set_servers(options.servers);
-  if (set) servers_ = describe_servers();
-  return set;
+  return set_servers(options.servers);
 }
 
 Result<void> CaresChannel::set_servers(const std::vector<InetAddress>& servers) {
@@ -109,20 +117,21 @@ Result<void> CaresChannel::set_servers(const std::vector<InetAddress>& servers) 
   return {};
 }
 
-std::string CaresChannel::describe_servers() const {
+/// Sets `servers_`; says how many there are.
+std::size_t CaresChannel::describe_servers() {
   ares_addr_port_node* list = nullptr;
-  if (ares_get_servers_ports(ares_, &list) != ARES_SUCCESS) return "the name servers";
-  std::string text;
+  if (ares_get_servers_ports(ares_, &list) != ARES_SUCCESS) return 0;
+  std::vector<std::string> texts;
   for (const ares_addr_port_node* node = list; node != nullptr; node = node->next) {
     char digits[INET6_ADDRSTRLEN] = "";
     ares_inet_ntop(node->family, &node->addr, digits, sizeof digits);
     const int port = node->udp_port == 0 ? NS_DEFAULTPORT : node->udp_port;
-    if (!text.empty()) text += ", ";
-    text += node->family == AF_INET6 ? fmt::format("[{}]:{}", digits, port)
-                                     : fmt::format("{}:{}", digits, port);
+    texts.push_back(node->family == AF_INET6 ? fmt::format("[{}]:{}", digits, port)
+                                             : fmt::format("{}:{}", digits, port));
   }
   ares_free_data(list);
-  return text;
+  servers_ = fmt::format("{}", fmt::join(texts, ", "));
+  return texts.size();
 }
 
 CaresChannel::~CaresChannel() {

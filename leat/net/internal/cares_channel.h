@@ -39,8 +39,9 @@ class CaresChannel final : public DnsChannel {
 
   explicit CaresChannel(const ResolverOptions& options);
   [[nodiscard]] Result<void> configure(const ResolverOptions& options);
+  [[nodiscard]] Result<void> initialize(const ResolverOptions& options, int flags);
   [[nodiscard]] Result<void> set_servers(const std::vector<InetAddress>& servers);
-  [[nodiscard]] std::string describe_servers() const;
+  std::size_t describe_servers();
 
   // For c-ares.
   static void socket_changed(void* self, int fd, int readable, int writable) noexcept;

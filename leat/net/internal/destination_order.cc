@@ -7,6 +7,7 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 namespace leat::internal {
 
@@ -127,19 +128,21 @@ int compare(const Rank& a, const Rank& b) {
 void order_destinations(std::vector<Destination>& destinations) {
   struct Ranked {
     Rank rank;
-    Destination destination;
+    std::size_t place;
   };
   std::vector<Ranked> ranked;
   ranked.reserve(destinations.size());
-  for (Destination& destination : destinations) {
-    const Rank its_rank = rank(destination);
-    ranked.push_back({its_rank, std::move(destination)});
+  for (const Destination& destination : destinations) {
+    ranked.push_back({rank(destination), ranked.size()});
   }
-  std::stable_sort(ranked.begin(), ranked.end(),
-                   [](const Ranked& a, const Ranked& b) { return compare(a.rank, b.rank) < 0; });
-  for (std::size_t i = 0; i < ranked.size(); ++i) {
-    destinations[i] = std::move(ranked[i].destination);
-  }
+  std::sort(ranked.begin(), ranked.end(), [](const Ranked& a, const Ranked& b) {
+    const int order = compare(a.rank, b.rank);
+    return order != 0 ? order < 0 : a.place < b.place;
+  });
+  std::vector<Destination> ordered;
+  ordered.reserve(destinations.size());
+  for (const Ranked& one : ranked) ordered.push_back(std::move(destinations[one.place]));
+  destinations = std::move(ordered);
 }
 
 }  // namespace leat::internal

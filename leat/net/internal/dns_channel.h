@@ -26,6 +26,7 @@ struct DnsAnswer {
   std::vector<InetAddress> addresses;  ///< Port 0, as the answer has them; none if it failed.
   int number = 0;                      ///< errno; 0 for success.
   const char* problem = "";            ///< In words, without the name; static.
+  bool name_servers = false;           ///< `problem` wants " from " and the servers behind it.
 };
 
 /// Made on any thread, because its configuration is read from files, and then used on one loop's.

@@ -260,9 +260,7 @@ void ResolverCore::pass_on(Key key, const Lookup& lookup, const DnsAnswer& dns) 
     return;
   }
   std::string problem = dns.problem;
-  if (dns.number == ETIMEDOUT || dns.number == ECONNREFUSED) {
-    problem += " from " + lookup.dns->servers();
-  }
+  if (dns.name_servers) problem += " from " + lookup.dns->servers();
   if (dns.number == ETIMEDOUT) {
     const auto waited =
         std::chrono::duration_cast<std::chrono::milliseconds>(loop_.now() - lookup.since);
