@@ -9,6 +9,9 @@ namespace leat {
 TcpClient::TcpClient(EventLoop& loop, const InetAddress& peer, TcpClientOptions options)
     : core_(std::make_shared<internal::ClientCore>(loop, peer, std::move(options))) {}
 
+TcpClient::TcpClient(EventLoop& loop, const HostPort& peer, TcpClientOptions options)
+    : core_(std::make_shared<internal::ClientCore>(loop, peer, std::move(options))) {}
+
 TcpClient::~TcpClient() {
   internal::ClientCore::abandon(std::move(core_));
 }
@@ -59,6 +62,9 @@ TcpConnectionPtr TcpClient::connection() const {
 }
 const InetAddress& TcpClient::peer() const {
   return core_->peer();
+}
+const std::string& TcpClient::peer_name() const {
+  return core_->peer_name();
 }
 bool TcpClient::is_connecting() const {
   return core_->is_connecting();

@@ -7,6 +7,8 @@
 
 #include "leat/base/assert.h"
 #include "leat/base/logging.h"
+#include "leat/net/internal/connector.h"
+#include "leat/net/internal/name_connector.h"
 #include "leat/net/tls_context.h"
 
 namespace leat::internal {
@@ -22,26 +24,47 @@ std::uint64_t random_seed() {
 
 }  // namespace
 
-ClientCore::ClientCore(EventLoop& loop, const InetAddress& peer, TcpClientOptions options)
+ClientCore::ClientCore(EventLoop& loop, TcpClientOptions options, std::string peer_name)
     : loop_(loop),
-      peer_(peer),
       options_(std::move(options)),
+      peer_name_(std::move(peer_name)),
       profile_(std::make_shared<ConnectionProfile>()),
-      backoff_(options_.retry, random_seed()),
-      connector_(loop, peer,
-                 {.timeout = options_.connect_timeout,
-                  .bind_to = options_.bind_to,
-                  .connection = options_.connection},
-                 [this](Result<ConnectedSocket> socket) { finish_attempt(std::move(socket)); }) {
+      backoff_(options_.retry, random_seed()) {
   loop_.assert_in_loop_thread();
   profile_->options = options_.connection;
   profile_->tls = options_.tls;
   profile_->tls_server_name = options_.tls_server_name;
+  exit_id_ = loop_.at_exit([this] { tear_down(CloseReason::kLoopEnded); });
+}
+
+ClientCore::ClientCore(EventLoop& loop, const InetAddress& peer, TcpClientOptions options)
+    : ClientCore(loop, std::move(options), peer.to_string()) {
+  peer_ = peer;
   if (profile_->tls_server_name.empty() && peer.is_ip()) {
     const std::string host = peer.unmapped().host();
     profile_->tls_server_name = host.substr(0, host.find('%'));
   }
-  exit_id_ = loop_.at_exit([this] { tear_down(CloseReason::kLoopEnded); });
+  dialler_ = std::make_unique<Connector>(loop, peer,
+                                         Connector::Options{.timeout = options_.connect_timeout,
+                                                            .bind_to = options_.bind_to,
+                                                            .connection = options_.connection},
+                                         finish());
+}
+
+ClientCore::ClientCore(EventLoop& loop, const HostPort& peer, TcpClientOptions options)
+    : ClientCore(loop, std::move(options), peer.to_string()) {
+  if (profile_->tls_server_name.empty()) profile_->tls_server_name = peer.host;
+  dialler_ = std::make_unique<NameConnector>(
+      loop, peer,
+      NameConnector::Options{.timeout = options_.connect_timeout,
+                             .bind_to = options_.bind_to,
+                             .connection = options_.connection,
+                             .happy_eyeballs = options_.happy_eyeballs},
+      options_.resolver, finish());
+}
+
+Dialler::DoneCallback ClientCore::finish() {
+  return [this](Result<ConnectedSocket> socket) { finish_attempt(std::move(socket)); };
 }
 
 ConnectionCallbacks& ClientCore::callbacks() {
@@ -61,12 +84,12 @@ void ClientCore::on_attempt_failed(TcpClient::AttemptFailed callback) {
 
 bool ClientCore::is_connecting() const {
   const bool in_handshake = connection_ && !connection_->is_announced();
-  return connector_.is_connecting() || delay_timer_.is_valid() || in_handshake;
+  return dialler_->is_connecting() || delay_timer_.is_valid() || in_handshake;
 }
 
 Result<void> ClientCore::connect() {
   const auto refuse = [this](int number) {
-    return Error::from_errno(number, "connect " + peer_.to_string());
+    return Error::from_errno(number, "connect " + peer_name_);
   };
   if (torn_down_) return refuse(ESHUTDOWN);
   if (options_.tls && options_.tls->is_server()) {
@@ -89,7 +112,7 @@ Result<void> ClientCore::connect() {
 void ClientCore::disconnect() {
   if (torn_down_) return;
   loop_.assert_in_loop_thread();
-  connector_.cancel();
+  dialler_->cancel();
   loop_.cancel(std::exchange(delay_timer_, {}));
   reconnect_ = false;
   connect_at_once_ = false;
@@ -110,7 +133,7 @@ void ClientCore::tear_down(CloseReason reason) {
   const std::shared_ptr<ClientCore> self = shared_from_this();
   loop_.assert_in_loop_thread();
   loop_.cancel_at_exit(exit_id_);
-  connector_.cancel();
+  dialler_->cancel();
   loop_.cancel(std::exchange(delay_timer_, {}));
   if (const TcpConnectionPtr connection = connection_) connection->finish(reason);
 }
@@ -119,7 +142,7 @@ void ClientCore::tear_down(CloseReason reason) {
 
 void ClientCore::attempt() {
   ++attempts_;
-  connector_.start();
+  dialler_->start();
 }
 
 void ClientCore::attempt_after(Duration delay) {
@@ -159,6 +182,7 @@ void ClientCore::fail_attempt(const Error& error) {
 // The connection.
 
 void ClientCore::adopt(ConnectedSocket socket) {
+  peer_ = socket.peer;
   reconnect_ = options_.reconnect_after_close;
   connection_ =
       std::make_shared<TcpConnection>(loop_, std::move(socket), next_id_++, profile_, *this);

@@ -4,11 +4,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "leat/net/internal/backoff.h"
 #include "leat/net/internal/connection_owner.h"
 #include "leat/net/internal/connection_profile.h"
-#include "leat/net/internal/connector.h"
+#include "leat/net/internal/dialler.h"
 #include "leat/net/tcp_client.h"
 #include "leat/net/tcp_connection.h"
 #include "leat/reactor/event_loop.h"
@@ -20,6 +21,7 @@ namespace leat::internal {
 class ClientCore final : public ConnectionOwner, public std::enable_shared_from_this<ClientCore> {
  public:
   ClientCore(EventLoop& loop, const InetAddress& peer, TcpClientOptions options);
+  ClientCore(EventLoop& loop, const HostPort& peer, TcpClientOptions options);
 
   /// Only before the first connect().
   [[nodiscard]] ConnectionCallbacks& callbacks();
@@ -37,6 +39,7 @@ class ClientCore final : public ConnectionOwner, public std::enable_shared_from_
     return connection_ && connection_->is_announced() ? connection_ : nullptr;
   }
   [[nodiscard]] const InetAddress& peer() const { return peer_; }
+  [[nodiscard]] const std::string& peer_name() const { return peer_name_; }
   [[nodiscard]] bool is_connecting() const;
 
   // ConnectionOwner
@@ -44,6 +47,8 @@ class ClientCore final : public ConnectionOwner, public std::enable_shared_from_
   NetCounters& counters() override { return counters_; }
 
  private:
+  ClientCore(EventLoop& loop, TcpClientOptions options, std::string peer_name);
+  [[nodiscard]] Dialler::DoneCallback finish();
   void attempt();
   void attempt_after(Duration delay);
   void finish_attempt(Result<ConnectedSocket> socket);
@@ -51,14 +56,15 @@ class ClientCore final : public ConnectionOwner, public std::enable_shared_from_
   void adopt(ConnectedSocket socket);
 
   EventLoop& loop_;
-  const InetAddress peer_;
   const TcpClientOptions options_;
+  const std::string peer_name_;
+  InetAddress peer_;  // of a name: where it was connected to last
   const std::shared_ptr<ConnectionProfile> profile_;
   TcpClient::ConnectFailed connect_failed_;
   TcpClient::AttemptFailed attempt_failed_;
   NetCounters counters_;
   Backoff backoff_;
-  Connector connector_;
+  std::unique_ptr<Dialler> dialler_;
   TimerId delay_timer_;
   TcpConnectionPtr connection_;
   EventLoop::ExitId exit_id_ = 0;

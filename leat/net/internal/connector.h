@@ -5,11 +5,11 @@
 #include <optional>
 
 #include "leat/base/monotonic_time.h"
-#include "leat/base/move_only_function.h"
 #include "leat/base/result.h"
 #include "leat/base/unique_fd.h"
 #include "leat/net/connection_options.h"
 #include "leat/net/inet_address.h"
+#include "leat/net/internal/dialler.h"
 #include "leat/net/tcp_connection.h"
 #include "leat/reactor/channel.h"
 #include "leat/reactor/event_loop.h"
@@ -17,19 +17,10 @@
 
 namespace leat::internal {
 
-/// Connects without blocking. Belongs to the loop's thread.
-///
-///     +------+  start()  +------------+   writable, an error, or the time is over   +------+
-///     | idle |---------->| connecting |-------------------------------------------->| idle |
-///     +------+           +------------+          and then `done` is called          +------+
-///         ^     cancel()       |
-///         +--------------------+   `done` is not called
-class Connector {
+/// Connects to one address without blocking. Belongs to the loop's thread. The attempt ends when
+/// the socket is writable, has an error, or the time is over.
+class Connector final : public Dialler {
  public:
-  /// Called once for each start(), never from inside it. May start(), cancel(), and hand the
-  /// connector's owner to EventLoop::release_later(), but not destroy it.
-  using DoneCallback = MoveOnlyFunction<void(Result<ConnectedSocket>)>;
-
   struct Options {
     Duration timeout{0};  ///< ETIMEDOUT afterwards; 0: when the kernel gives up, in minutes.
     std::optional<InetAddress> bind_to;
@@ -37,14 +28,13 @@ class Connector {
   };
 
   Connector(EventLoop& loop, const InetAddress& peer, Options options, DoneCallback done);
-  ~Connector() { cancel(); }
+  ~Connector() override { cancel(); }
   Connector(const Connector&) = delete;
   Connector& operator=(const Connector&) = delete;
 
-  /// Not while an attempt is under way.
-  void start();
-  void cancel();
-  [[nodiscard]] bool is_connecting() const { return connecting_; }
+  void start() override;
+  void cancel() override;
+  [[nodiscard]] bool is_connecting() const override { return connecting_; }
 
  private:
   [[nodiscard]] Result<void> prepare();

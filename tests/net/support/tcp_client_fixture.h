@@ -51,6 +51,9 @@ class TcpClientTest : public ::testing::Test {
  protected:
   void make(const InetAddress& peer, TcpClientOptions options = {}) {
     client = std::make_unique<TcpClient>(*loop, peer, std::move(options));
+    set_callbacks();
+  }
+  void set_callbacks() {
     client->on_connection([this](const TcpConnectionPtr& connection) {
       note("open");
       EXPECT_EQ(client->connection(), connection);
