@@ -53,7 +53,12 @@ ClientCore::ClientCore(EventLoop& loop, const InetAddress& peer, TcpClientOption
 
 ClientCore::ClientCore(EventLoop& loop, const HostPort& peer, TcpClientOptions options)
     : ClientCore(loop, std::move(options), peer.to_string()) {
-  if (profile_->tls_server_name.empty()) profile_->tls_server_name = peer.host;
+  if (profile_->tls_server_name.empty()) {
+    // Neither a zone nor the dot of a name that is not searched for is part of a certificate's.
+    std::string host = peer.host.substr(0, peer.host.find('%'));
+    if (host.ends_with('.')) host.pop_back();
+    profile_->tls_server_name = std::move(host);
+  }
   dialler_ = std::make_unique<NameConnector>(
       loop, peer,
       NameConnector::Options{.timeout = options_.connect_timeout,
