@@ -57,6 +57,10 @@ class RequestParser {
   /// call: call it again, also with nothing left, until kNeedMore, kEnd or kError.
   [[nodiscard]] BodyStep parse_body(std::string_view input);
 
+  /// The request was HEAD, so that no answer has content (RFC 9110, 9.3.2). Also after kError and
+  /// before the head is whole, if the method had come.
+  [[nodiscard]] bool is_head_request() const { return llhttp_.method == HTTP_HEAD; }
+
   /// After kError.
   [[nodiscard]] const ParseError& error() const { return error_; }
 
