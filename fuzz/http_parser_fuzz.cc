@@ -1,5 +1,6 @@
 // Where a request is cut makes no difference to what the HTTP parser finds in it, and the parser
-// reads nothing beyond what it was shown. The first byte of the input chooses the cuts.
+// reads nothing beyond what it was shown; a head that it takes says in one way only where the body
+// ends. The first byte of the input chooses the cuts.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -10,12 +11,17 @@
 #include "leat/base/random.h"
 #include "leat/http/http_options.h"
 #include "leat/http/internal/request_parser.h"
+#include "leat/http/internal/text.h"
 
 namespace {
 
 using leat::http::HeaderField;
 using leat::http::HeaderList;
 using leat::http::HttpOptions;
+using leat::http::internal::BodyFraming;
+using leat::http::internal::equal_ignoring_case;
+using leat::http::internal::parse_decimal;
+using leat::http::internal::RequestHead;
 using leat::http::internal::RequestParser;
 
 const HttpOptions kLimits{.max_request_line = 256,
@@ -26,6 +32,24 @@ const HttpOptions kLimits{.max_request_line = 256,
 
 void require(bool condition) {
   if (!condition) std::abort();
+}
+
+/// Looks at the fields itself, where the parser goes by what llhttp made of them.
+void require_clear_framing(const RequestHead& head, const char* base) {
+  std::size_t lengths = 0;
+  std::size_t codings = 0;
+  for (const HeaderField field : HeaderList(base, head.headers)) {
+    if (equal_ignoring_case(field.name, "content-length")) {
+      ++lengths;
+      require(parse_decimal(field.value) == head.content_length);
+    } else if (equal_ignoring_case(field.name, "transfer-encoding")) {
+      ++codings;
+      require(equal_ignoring_case(field.value, "chunked"));
+    }
+  }
+  require(lengths + codings <= 1 && (lengths == 1 || head.content_length == 0));
+  require((codings == 1) == (head.framing == BodyFraming::kChunked));
+  require((head.content_length > 0) == (head.framing == BodyFraming::kLength));
 }
 
 /// A connection's way of using the parser, writing down what comes out.
@@ -54,6 +78,7 @@ class Reader {
   void write_head(const char* base) {
     const auto& head = parser_.head();
     require(head.headers.size() <= kLimits.max_header_count);
+    require_clear_framing(head, base);
     text_.append(head.method_name.in(base)).append(" ").append(head.path.in(base)).append("?");
     text_.append(head.query.in(base)).append(" ").append(head.host.in(base));
     text_ += std::to_string(static_cast<int>(head.framing)) + std::to_string(head.content_length);

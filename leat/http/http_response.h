@@ -38,8 +38,10 @@ class HttpResponse {
  public:
   using Body = std::variant<std::monostate, std::string, SharedBytes, std::vector<FilePart>>;
 
-  /// `status` within 200 to 599.
-  explicit HttpResponse(int status = 200) : status_(status) {}
+  /// `status` within 200 to 599; with another the response is invalid. An interim one (1xx) is not
+  /// an answer: the client would take the next response for that of this request.
+  explicit HttpResponse(int status = 200)
+      : status_(status), valid_(status >= 200 && status <= 599) {}
 
   /// text/plain, text/html, application/json; in UTF-8.
   [[nodiscard]] static HttpResponse text(std::string body, int status = 200);
@@ -96,7 +98,7 @@ class HttpResponse {
   static constexpr std::uint64_t kOwnLength = ~std::uint64_t{0};
 
   int status_;
-  bool valid_ = true;
+  bool valid_;
   std::uint64_t length_ = kOwnLength;
   internal::SmallText header_;
   Body body_;

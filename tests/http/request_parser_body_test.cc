@@ -42,6 +42,7 @@ TEST(RequestParserBody, ReadsChunks) {  // RFC 9112, 7.1
 
 TEST(RequestParserBody, DropsTrailers) {  // RFC 9110, 6.5.1
   EXPECT_EQ(chunked("1\r\nx\r\n0\r\nA: 1\r\nB:\r\n\r\n"), "BODY x; END; ");
+  EXPECT_EQ(chunked("0\r\nTransfer-Encoding-Of-Great-Length: 1\r\nHost2: 1\r\n\r\n"), "END; ");
 }
 
 TEST(RequestParserBody, RefusesBrokenChunks) {  // RFC 9112, 7.1
@@ -49,7 +50,7 @@ TEST(RequestParserBody, RefusesBrokenChunks) {  // RFC 9112, 7.1
        {"\r\n", "x\r\n", "-1\r\n", "+1\r\nx\r\n0\r\n\r\n", "0x1\r\nx\r\n0\r\n\r\n",
         " 1\r\nx\r\n0\r\n\r\n", "1 \r\nx\r\n0\r\n\r\n", "1\nx\r\n0\r\n\r\n", "1\rx\r\n0\r\n\r\n",
         "1;a\nx\r\n0\r\n\r\n", "1;a\rx\r\n0\r\n\r\n", "10000000000000000\r\n", "1;\x01\r\n",
-        "0\n\r\n", "0\r\n\n", "0\r\n\rX"}) {
+        "1;a=\"\x7f\"\r\nx\r\n0\r\n\r\n", "0\n\r\n", "0\r\n\n", "0\r\n\rX"}) {
     EXPECT_EQ(chunked(body), "ERROR 400") << body;
   }
   for (const char* body :
@@ -63,7 +64,8 @@ TEST(RequestParserBody, RefusesBrokenTrailers) {  // RFC 9112, 7.1.2
   for (const char* trailers :
        {" A: 1\r\n\r\n", "A : 1\r\n\r\n", "A: 1\n\r\n", "A: 1\r\n\n", "A: 1\rB: 2\r\n\r\n",
         "A: 1\r\n folded\r\n\r\n", "A:\n\r\n", "A:\r\n b\r\n\r\n", "noname\r\n\r\n",
-        "Transfer-Encoding: chunked\r\n\r\n"}) {
+        "Transfer-Encoding: chunked\r\n\r\n", "Content-Length: 1\r\n\r\n", "hOST: a\r\n\r\n",
+        ": a\r\n\r\n", "A: 1\r\nContent-Length: 1\r\n\r\n"}) {
     EXPECT_EQ(chunked("1\r\nx\r\n0\r\n" + std::string(trailers)), "BODY x; ERROR 400") << trailers;
   }
 }

@@ -188,6 +188,7 @@ TEST(RequestParserHead, RefusesAmbiguousFraming) {  // RFC 9112, 6.1 to 6.3
                              "Transfer-Encoding:\r\n",
                              "Transfer-Encoding: xchunked\r\n",
                              "Transfer-Encoding: chunkedx\r\n",
+                             "Transfer-Encoding: chunked\t\r\n",
                              "Transfer-Encoding: \"chunked\"\r\n",
                              "Transfer-Encoding: chunked;q=1\r\n",
                              "Transfer-Encoding : chunked\r\n",

@@ -83,7 +83,7 @@ Problem check_target(std::string_view bytes, const ParsedLine& line, RequestHead
 /// The fields that decide on framing, on the connection and on where the request goes.
 class FieldScan {
  public:
-  explicit FieldScan(RequestHead& head) : head_(head) {}
+  FieldScan(const ParsedLine& line, RequestHead& head) : line_(line), head_(head) {}
 
   void look_at(const HeaderField& field) {
     switch (field.name.size()) {
@@ -161,6 +161,7 @@ class FieldScan {
         return ParseError{400, "there is more than one Transfer-Encoding field"};
       }
       if (!equal_ignoring_case(coding_, "chunked")) return check_codings();
+      if (!line_.chunked) return ParseError{400, "Transfer-Encoding is not chunked alone"};
       head_.framing = BodyFraming::kChunked;
     } else if (head_.content_length > 0) {
       head_.framing = BodyFraming::kLength;
@@ -179,6 +180,7 @@ class FieldScan {
     return ParseError{501, "the only transfer coding known here is chunked"};
   }
 
+  const ParsedLine& line_;
   RequestHead& head_;
   int hosts_ = 0;
   int transfer_encodings_ = 0;
@@ -197,7 +199,7 @@ std::optional<ParseError> check_head(std::string_view bytes, const ParsedLine& l
   if (const Problem problem = check_line(bytes, line, head, position)) return problem;
   if (const Problem problem = check_fields(bytes, head, position)) return problem;
   if (const Problem problem = check_target(bytes, line, head)) return problem;
-  FieldScan scan(head);
+  FieldScan scan(line, head);
   for (const HeaderField& field : HeaderList(bytes.data(), head.headers)) scan.look_at(field);
   return scan.verdict(bytes);
 }

@@ -15,6 +15,7 @@ struct ParsedLine {
   Place target;
   int major_version = 0;
   int minor_version = 0;
+  bool chunked = false;  ///< It will read the body as chunks.
 };
 
 /// Checks that `bytes`, a whole head in which llhttp found `line` and `head.headers`, has exactly
@@ -29,7 +30,8 @@ struct ParsedLine {
 /// before it; several spaces between the parts of the request line; no version (HTTP/0.9), other
 /// protocols (RTSP, ICE); "*" for methods other than OPTIONS; fragments and quotes in the target;
 /// an empty field name; folded fields; no Host, several, or one that is none; an empty
-/// Transfer-Encoding, one in HTTP/1.0, codings before chunked.
+/// Transfer-Encoding, one in HTTP/1.0, codings before chunked, a tab behind it (which it accepts
+/// here, and takes for another coding when it comes to the body).
 [[nodiscard]] std::optional<ParseError> check_head(std::string_view bytes, const ParsedLine& line,
                                                    RequestHead& head);
 

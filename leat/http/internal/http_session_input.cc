@@ -295,7 +295,8 @@ void HttpSession::reject(int status, std::string_view reason) {
   state_->counters().rejected.add();
   keep_alive_ = false;
   if (output_ == Output::kNone) {
-    answers_head_ = http_1_0_ = false;
+    answers_head_ = exchange_ && exchange_->parser.is_head_request();
+    http_1_0_ = false;
     output_ = Output::kOwed;
   }
   if (output_ == Output::kOwed) {

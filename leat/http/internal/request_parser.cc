@@ -1,6 +1,7 @@
 #include "leat/http/internal/request_parser.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "leat/http/internal/head_check.h"
 #include "leat/http/internal/text.h"
@@ -69,6 +70,8 @@ ParseError body_error(llhttp_errno_t error) {
   switch (error) {
     case HPE_INVALID_CHUNK_SIZE:
       return {400, "the size of a chunk is no number"};
+    case HPE_CB_HEADER_FIELD_COMPLETE:
+      return {400, "a trailer field has no name, or decides on framing or the way of a request"};
     case HPE_INVALID_HEADER_TOKEN:
     case HPE_INVALID_TRANSFER_ENCODING:
     case HPE_INVALID_CONTENT_LENGTH:
@@ -148,7 +151,7 @@ void RequestParser::restart() {
   phase_ = Phase::kHead;
   in_name_ = line_done_ = message_done_ = false;
   framing_check_.restart();
-  parsed_ = framing_bytes_ = 0;
+  parsed_ = framing_bytes_ = trailer_name_size_ = 0;
 }
 
 RequestParser::Event RequestParser::parse_head(std::string_view input) {
@@ -191,6 +194,7 @@ RequestParser::Event RequestParser::finish_head() {
   line.target = head_.target;
   line.major_version = llhttp_get_http_major(&llhttp_);
   line.minor_version = llhttp_get_http_minor(&llhttp_);
+  line.chunked = (llhttp_.flags & F_CHUNKED) != 0;
   if (method == HTTP_CONNECT) return fail({501, "this server is no proxy"});
   if (const auto problem = check_head({base_, parsed_}, line, head_)) return fail(*problem);
   body_left_ = head_.framing == BodyFraming::kLength ? head_.content_length : 0;
@@ -262,7 +266,10 @@ bool RequestParser::check_framing(std::string_view input, std::size_t consumed) 
 }
 
 int RequestParser::take_name(const char* at, std::size_t length) {
-  if (phase_ != Phase::kHead) return HPE_OK;  // a trailer
+  if (phase_ != Phase::kHead) {
+    take_trailer_name({at, length});
+    return HPE_OK;
+  }
   const auto begin = static_cast<std::uint32_t>(at - base_);
   const auto end = begin + static_cast<std::uint32_t>(length);
   if (in_name_) {
@@ -275,11 +282,29 @@ int RequestParser::take_name(const char* at, std::size_t length) {
 }
 
 int RequestParser::end_name() {
+  if (phase_ != Phase::kHead) return end_trailer_name();
   in_name_ = false;
   // Here and not at a name's first byte, which a cut would show before what is wrong behind it.
   if (head_.headers.size() <= limits_.max_header_count) return HPE_OK;
   error_ = {431, "there are too many header fields"};
   return HPE_CB_HEADER_FIELD_COMPLETE;
+}
+
+void RequestParser::take_trailer_name(std::string_view part) {
+  const std::size_t count = part.copy(trailer_name_.data() + trailer_name_size_,
+                                      trailer_name_.size() - trailer_name_size_);
+  trailer_name_size_ += count;
+}
+
+/// RFC 9110, 6.5.1: these cannot be trailer fields. They would be dropped like the others; but a
+/// server further on that merges trailers into the head would believe them.
+int RequestParser::end_trailer_name() {
+  const std::string_view name(trailer_name_.data(), std::exchange(trailer_name_size_, 0));
+  if (name.empty()) return HPE_CB_HEADER_FIELD_COMPLETE;
+  for (const std::string_view forbidden : {"Content-Length", "Transfer-Encoding", "Host"}) {
+    if (equal_ignoring_case(name, forbidden)) return HPE_CB_HEADER_FIELD_COMPLETE;
+  }
+  return HPE_OK;
 }
 
 RequestParser::Event RequestParser::fail(ParseError error) {

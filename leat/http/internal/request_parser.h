@@ -3,6 +3,7 @@
 
 #include <llhttp.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -56,6 +57,10 @@ class RequestParser {
   /// call: call it again, also with nothing left, until kNeedMore, kEnd or kError.
   [[nodiscard]] BodyStep parse_body(std::string_view input);
 
+  /// The request was HEAD, so that no answer has content (RFC 9110, 9.3.2). Also after kError and
+  /// before the head is whole, if the method had come.
+  [[nodiscard]] bool is_head_request() const { return llhttp_.method == HTTP_HEAD; }
+
   /// After kError.
   [[nodiscard]] const ParseError& error() const { return error_; }
 
@@ -69,6 +74,8 @@ class RequestParser {
   bool check_framing(std::string_view input, std::size_t consumed);
   int take_name(const char* at, std::size_t length);
   int end_name();
+  void take_trailer_name(std::string_view part);
+  int end_trailer_name();
 
   const HttpOptions& limits_;
   llhttp_t llhttp_;
@@ -79,6 +86,9 @@ class RequestParser {
   bool line_done_ = false;
   bool message_done_ = false;
   FramingCheck framing_check_;
+  // The name of the present trailer field; of a longer one the beginning.
+  std::array<char, 24> trailer_name_;
+  std::size_t trailer_name_size_ = 0;
   const char* base_ = nullptr;  // of the present input
   std::size_t parsed_ = 0;      // bytes of the head that llhttp has seen
   std::size_t framing_bytes_ = 0;
