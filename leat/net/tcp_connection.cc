@@ -43,6 +43,7 @@ TcpConnection::TcpConnection(EventLoop& loop, ConnectedSocket socket, std::uint6
       last_progress_(loop.now()) {}
 
 TcpConnection::~TcpConnection() {
+  if (coroutines_) coroutines_->account->forget_connection();
   LEAT_ASSERT(!started_ || state() == State::kClosed,
               "a connection was destroyed while it was open");
 }
@@ -63,6 +64,8 @@ void TcpConnection::transport_ready() {
   in_own_callback_ = true;
   call(profile_->callbacks.on_connection);
   in_own_callback_ = false;
+  if (state() == State::kClosed) return;
+  owner_.connection_ready(*this);
   if (state() == State::kClosed) return;
   watch_input();
   arm_limits();
@@ -101,7 +104,11 @@ void TcpConnection::begin_close(CloseReason reason) {
   close_reason_ = reason;
   last_progress_ = loop_.now();
   drop_input();
-  if (finish_ == Finish::kSent) {
+  if (coroutines_) tell_reader_of_end();
+  if (finish_ == Finish::kSent && peer_finished_) {
+    // Only a coroutine had not read on until the end.
+    end_soon(reason);
+  } else if (finish_ == Finish::kSent) {
     state_.store(State::kLingering, std::memory_order_relaxed);
   } else {
     finish_ = Finish::kAfterOutput;
@@ -124,6 +131,8 @@ void TcpConnection::stop_gracefully() {
   if (state() != State::kOpen) return;
   if (profile_->callbacks.on_stopping) {
     call(profile_->callbacks.on_stopping);
+  } else if (is_read_by_coroutine()) {
+    end_reads();
   } else {
     begin_close(CloseReason::kLocalClose);
   }
@@ -151,6 +160,7 @@ void TcpConnection::finish(CloseReason reason) {
   counters_.closed[static_cast<std::size_t>(reason)].add();
   send_queue_->clear();
   drop_input();
+  if (coroutines_) tell_coroutines_of_end();
   if (announced_) call(profile_->callbacks.on_close, reason);
   // The context may hold this connection, and a callback on the stack may use the context.
   if (context_.has_value()) {
@@ -163,6 +173,11 @@ void TcpConnection::finish(CloseReason reason) {
     }
   }
   owner_.connection_closed(*this);
+}
+
+void TcpConnection::finish_for_exception(std::string_view what) {
+  tell_cut(what);
+  finish(CloseReason::kCallbackException);
 }
 
 void TcpConnection::tell_cut(std::string_view what) noexcept {

@@ -1,8 +1,11 @@
 // Internal: what all connections of one server or client have in common.
 #pragma once
 
+#include <functional>
+
 #include "leat/net/connection_callbacks.h"
 #include "leat/net/connection_options.h"
+#include "leat/reactor/task.h"
 
 namespace leat::internal {
 
@@ -10,6 +13,7 @@ namespace leat::internal {
 struct ConnectionProfile {
   ConnectionOptions options;
   ConnectionCallbacks callbacks;
+  std::function<Task<>(TcpConnectionPtr)> serve;  // empty, or TcpServer::serve()
 };
 
 }  // namespace leat::internal
