@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "leat/base/assert.h"
 
@@ -66,6 +67,14 @@ void ReceiveBuffer::append(std::string_view bytes) {
   const std::span<char> room = prepare(bytes.size());
   std::memcpy(room.data(), bytes.data(), bytes.size());
   commit(bytes.size());
+}
+
+ReceiveBuffer::OwnMemory ReceiveBuffer::release() {
+  LEAT_ASSERT(memory_, "borrowed bytes were given away");
+  OwnMemory own{std::move(memory_), view()};
+  size_ = 0;
+  release_memory();
+  return own;
 }
 
 void ReceiveBuffer::release_memory() {

@@ -49,6 +49,12 @@ class ReceiveBuffer {
   [[nodiscard]] std::span<char> prepare(std::size_t minimum);
   void commit(std::size_t count) { size_ += count; }
   void append(std::string_view bytes);
+  struct OwnMemory {
+    std::unique_ptr<char[]> memory;
+    std::string_view bytes;  ///< In it.
+  };
+  /// Gives the memory away with what is in it. Only with memory of its own.
+  [[nodiscard]] OwnMemory release();
   /// Memory of its own, in bytes.
   [[nodiscard]] std::size_t capacity() const { return capacity_; }
 

@@ -43,6 +43,7 @@ TcpConnection::TcpConnection(EventLoop& loop, ConnectedSocket socket, std::uint6
       last_progress_(loop.now()) {}
 
 TcpConnection::~TcpConnection() {
+  if (coroutines_) coroutines_->account->forget_connection();
   LEAT_ASSERT(!started_ || state() == State::kClosed,
               "a connection was destroyed while it was open");
 }
@@ -63,13 +64,16 @@ void TcpConnection::establish() {
 void TcpConnection::transport_ready() {
   if (ending_soon_) return;
   const std::unique_ptr<ConnectionCallbacks::Event> on_tls_ready = std::move(on_tls_ready_);
+  const bool is_new = !std::exchange(announced_, true);
   in_own_callback_ = true;
-  if (!std::exchange(announced_, true)) {
+  if (is_new) {
     call(profile_->callbacks.on_connection);
   } else if (on_tls_ready && is_open()) {
     call(*on_tls_ready);
   }
   in_own_callback_ = false;
+  if (state() == State::kClosed) return;
+  if (is_new) owner_.connection_ready(*this);
   if (state() == State::kClosed) return;
   if (std::exchange(stop_when_ready_, false)) stop_gracefully();
   watch_input();
@@ -114,7 +118,11 @@ void TcpConnection::begin_close(CloseReason reason) {
   close_reason_ = reason;
   last_progress_ = loop_.now();
   drop_input();
-  if (finish_ == Finish::kSent) {
+  if (coroutines_) tell_reader_of_end();
+  if (finish_ == Finish::kSent && peer_finished_) {
+    // Only a coroutine had not read on until the end.
+    end_soon(reason);
+  } else if (finish_ == Finish::kSent) {
     state_.store(State::kLingering, std::memory_order_relaxed);
   } else {
     finish_ = Finish::kAfterOutput;
@@ -140,6 +148,8 @@ void TcpConnection::stop_gracefully() {
     stop_when_ready_ = true;
   } else if (profile_->callbacks.on_stopping) {
     call(profile_->callbacks.on_stopping);
+  } else if (is_read_by_coroutine()) {
+    end_reads();
   } else {
     begin_close(CloseReason::kLocalClose);
   }
@@ -172,6 +182,7 @@ void TcpConnection::finish(CloseReason reason) {
   counters_.closed[static_cast<std::size_t>(reason)].add();
   send_queue_->clear();
   drop_input();
+  if (coroutines_) tell_coroutines_of_end();
   if (announced_) call(profile_->callbacks.on_close, reason);
   // The context may hold this connection, and a callback on the stack may use the context.
   if (context_.has_value()) {
@@ -184,6 +195,11 @@ void TcpConnection::finish(CloseReason reason) {
     }
   }
   owner_.connection_closed(*this);
+}
+
+void TcpConnection::finish_for_exception(std::string_view what) {
+  tell_cut(what);
+  finish(CloseReason::kCallbackException);
 }
 
 void TcpConnection::tell_cut(std::string_view what) noexcept {

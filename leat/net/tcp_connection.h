@@ -15,10 +15,12 @@
 #include "leat/base/monotonic_time.h"
 #include "leat/base/result.h"
 #include "leat/base/unique_fd.h"
+#include "leat/net/chunk.h"
 #include "leat/net/close_reason.h"
 #include "leat/net/connection_callbacks.h"
 #include "leat/net/connection_options.h"
 #include "leat/net/inet_address.h"
+#include "leat/net/internal/connection_waits.h"
 #include "leat/net/internal/transport.h"
 #include "leat/net/net_counters.h"
 #include "leat/net/receive_buffer.h"
@@ -129,6 +131,36 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection>,
   /// What was agreed on; nothing without TLS, or before its handshake is done.
   [[nodiscard]] std::optional<TlsInfo> tls() const;
 
+  // For coroutines of the connection's loop; docs/coroutines.md. Each is awaited at once, as in
+  // `co_await connection->read()`, and fails with ECANCELED when the task is cancelled, with
+  // ECONNRESET, ETIMEDOUT or ECONNABORTED when the connection is cut (close_reason() says more),
+  // and with ENOTCONN when it was closed here. The connection may end meanwhile, and its last
+  // pointer go. When such a task uses it, the connection does not close by itself at the peer's
+  // end: that is for the task, or for who keeps the task (TcpServer::serve()).
+
+  /// The next bytes, at least one; an empty Chunk once the peer has finished. From the first read
+  /// on, input is for reads and on_message is not called any more. One read at a time: a second one
+  /// fails with EBUSY.
+  [[nodiscard]] internal::ReadWait read();
+  /// `count` bytes; fewer only if the peer has finished. Fails with EMSGSIZE if that is more than
+  /// receive_limit.
+  [[nodiscard]] internal::ReadWait read_exactly(std::size_t count);
+  /// Bytes up to and with `delimiter` (not empty); without it at their end only if the peer has
+  /// finished. Fails with EMSGSIZE, and takes nothing, if there is none in the first `most` bytes
+  /// or in receive_limit.
+  [[nodiscard]] internal::ReadWait read_until(std::string delimiter, std::size_t most);
+  /// As send(), and then waits while there is more output than high_water_mark, until it is down to
+  /// low_water_mark. What was begun is sent, also if the task is cancelled. Fails as send() does.
+  [[nodiscard]] internal::OutputWait write(std::string_view bytes);
+  [[nodiscard]] internal::OutputWait write(std::string&& bytes);
+  [[nodiscard]] internal::OutputWait write(const char* bytes) {
+    return write(std::string_view(bytes));
+  }
+  /// Waits until all output has gone to the kernel.
+  [[nodiscard]] internal::OutputWait drained();
+  /// Input is kept for reads from now on: for on_connection, if the first read() comes later.
+  void keep_for_read();
+
   // Settings of this connection; they begin with those of its server.
 
   void set_idle_timeout(Duration limit);
@@ -176,12 +208,30 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection>,
   [[nodiscard]] const Error* start_error() const { return start_error_.get(); }
   /// Ends the connection from its loop, for `reason`.
   void finish(CloseReason reason);
+  /// The same when an exception has left a callback or a task, which says `what`.
+  void finish_for_exception(std::string_view what);
   /// Asks as on_stopping describes.
   void stop_gracefully();
 
+  // For chunks and waits.
+
+  [[nodiscard]] std::size_t receive_limit() const;
+  [[nodiscard]] Chunk make_chunk(std::size_t count);
+  void chunk_was_freed() noexcept;
+  [[nodiscard]] bool begin_read(internal::ReadWait& wait);
+  void forget_read(internal::ReadWait& wait);
+  [[nodiscard]] bool begin_write(internal::OutputWait& wait);
+  [[nodiscard]] bool begin_drain(internal::OutputWait& wait);
+
  private:
   enum class Finish : std::uint8_t { kNo, kAfterOutput, kSent };
-  enum PauseReason : std::uint8_t { kByUser = 1, kByOutput = 2, kByFullBuffer = 4, kByEnd = 8 };
+  enum PauseReason : std::uint8_t {
+    kByUser = 1,
+    kByOutput = 2,
+    kByFullBuffer = 4,
+    kByEnd = 8,
+    kByStop = 16
+  };
 
   // Functions marked override are the transport's to call.
 
@@ -196,6 +246,20 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection>,
   void pause(PauseReason reason);
   void resume(PauseReason reason);
   void watch_input();
+
+  // Coroutines (tcp_connection_coroutines.cc).
+  [[nodiscard]] internal::CoroutineSide& coroutines();
+  [[nodiscard]] bool is_read_by_coroutine() const { return coroutines_ && coroutines_->reads; }
+  [[nodiscard]] std::size_t held_input() const;
+  [[nodiscard]] bool satisfy(internal::ReadWait& wait);
+  void end_read(internal::ReadWait& wait);
+  void input_for_coroutine();
+  [[nodiscard]] bool has_unread_end() const;
+  void end_reads();
+  void output_for_coroutines();
+  void tell_reader_of_end();
+  void tell_coroutines_of_end();
+  [[nodiscard]] Error ended(std::string_view what) const;
 
   // Output (tcp_connection_output.cc).
   Result<void> admit(std::size_t bytes);
@@ -273,8 +337,9 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection>,
 
   ReceiveBuffer receive_buffer_;
   std::unique_ptr<internal::SendQueue> send_queue_;
-  std::atomic<std::size_t> posted_bytes_{0};  // sends on their way from other threads
-  std::atomic<bool> posted_too_much_{false};  // so the connection is about to end
+  std::unique_ptr<internal::CoroutineSide> coroutines_;  // once one uses the connection
+  std::atomic<std::size_t> posted_bytes_{0};             // sends on their way from other threads
+  std::atomic<bool> posted_too_much_{false};             // so the connection is about to end
 
   Duration idle_timeout_;
   Duration read_timeout_;

@@ -18,7 +18,7 @@ std::size_t TcpConnection::receive_room() const {
       // What is to be delivered again comes before what follows it, the peer's end above all.
       if (delivery_scheduled_) return 0;
       const std::size_t limit = profile_->options.receive_limit;
-      return limit - std::min(limit, receive_buffer_.size());
+      return limit - std::min(limit, held_input());
     }
     case State::kClosing:
     case State::kLingering:
@@ -51,14 +51,19 @@ void TcpConnection::bytes_arrived(std::string_view bytes) {
 
 void TcpConnection::deliver() {
   const auto& on_message = profile_->callbacks.on_message;
-  if (!on_message) receive_buffer_.consume_all();
   in_own_callback_ = true;
-  call(on_message, receive_buffer_, loop_.poll_return_time());
+  if (is_read_by_coroutine()) {
+    input_for_coroutine();
+  } else if (on_message) {
+    call(on_message, receive_buffer_, loop_.poll_return_time());
+  } else {
+    receive_buffer_.consume_all();
+  }
   in_own_callback_ = false;
   if (state() != State::kOpen) drop_input();
   if (state() == State::kClosed) return;
   receive_buffer_.keep();
-  if (receive_buffer_.size() >= profile_->options.receive_limit) {
+  if (held_input() >= profile_->options.receive_limit) {
     counters_.receive_full.add();
     pause(kByFullBuffer);
   }
@@ -75,7 +80,9 @@ void TcpConnection::input_ended() {
   if (peer_finished_) return;
   peer_finished_ = true;
   pause(kByEnd);
-  if (finish_ == Finish::kSent) {
+  if (has_unread_end()) {
+    input_for_coroutine();
+  } else if (finish_ == Finish::kSent) {
     finish(CloseReason::kLocalClose);
   } else if (state() == State::kOpen) {
     if (profile_->callbacks.on_half_close) {
@@ -116,7 +123,7 @@ void TcpConnection::resume_reading() {
   loop_.assert_in_loop_thread();
   if (state() != State::kOpen) return;
   const std::uint8_t before = pauses_;
-  if (receive_buffer_.size() < profile_->options.receive_limit) resume(kByFullBuffer);
+  if (held_input() < profile_->options.receive_limit) resume(kByFullBuffer);
   resume(kByUser);
   if (before == pauses_ || receive_buffer_.empty() || delivery_scheduled_) return;
   loop_.queue_in_loop([self = shared_from_this()] { self->deliver_again(); });

@@ -125,6 +125,7 @@ Result<void> TcpConnection::post(std::size_t bytes, PostedSend send) {
 Result<void> TcpConnection::admit(std::size_t bytes) {
   if (state() != State::kOpen || finish_ != Finish::kNo) return not_open();
   const std::size_t held = send_queue_->held_bytes() + receive_buffer_.capacity() +
+                           (coroutines_ ? coroutines_->account->held() : 0) +
                            posted_bytes_.load(std::memory_order_relaxed);
   if (held + bytes <= profile_->options.max_buffered) return {};
   end_soon(CloseReason::kBufferLimit);
@@ -219,7 +220,8 @@ void TcpConnection::handle_written(const internal::Transport::Written& written, 
     counters_.write_blocked.add();
     last_progress_ = loop_.now();
     arm_limits();
-  } else if (written.kind == Kind::kAll) {
+  } else if (written.kind == Kind::kAll && send_queue_->empty()) {
+    // Whoever was told of the low-water mark may have sent more.
     handle_all_written();
   }
 }
@@ -244,12 +246,13 @@ void TcpConnection::check_water_marks() {
     resume(kByOutput);
     call(profile_->callbacks.on_low_water);
   }
+  if (coroutines_ && state() != State::kClosed) output_for_coroutines();
 }
 
 void TcpConnection::send_fin() {
   transport_->shutdown_write();
   finish_ = Finish::kSent;
-  if (peer_finished_) {
+  if (peer_finished_ && !has_unread_end()) {
     finish(state() == State::kClosing ? close_reason_ : CloseReason::kPeerClosed);
   } else if (state() == State::kClosing) {
     state_.store(State::kLingering, std::memory_order_relaxed);

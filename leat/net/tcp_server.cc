@@ -74,6 +74,9 @@ void TcpServer::on_stopping(ConnectionCallbacks::Event callback) {
 void TcpServer::set_callbacks(ConnectionCallbacks callbacks) {
   core_->callbacks() = std::move(callbacks);
 }
+void TcpServer::serve(std::function<Task<>(TcpConnectionPtr)> handler) {
+  core_->serve(std::move(handler));
+}
 void TcpServer::on_loop_start(std::function<void(EventLoop&)> callback) {
   core_->on_loop_start(std::move(callback));
 }

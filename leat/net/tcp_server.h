@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -16,6 +17,7 @@
 #include "leat/net/inet_address.h"
 #include "leat/net/net_counters.h"
 #include "leat/net/tcp_connection.h"
+#include "leat/reactor/task.h"
 
 namespace leat {
 
@@ -109,6 +111,13 @@ class TcpServer {
   void on_close(decltype(ConnectionCallbacks::on_close) callback);
   void on_stopping(ConnectionCallbacks::Event callback);
   void set_callbacks(ConnectionCallbacks callbacks);
+  /// Serves each connection by a task of its own, beside the callbacks (on_message is then not
+  /// called). It begins after on_connection, on the connection's loop. When it returns, the
+  /// connection is closed as by close(); an exception cuts it (CloseReason::kCallbackException). A
+  /// task whose connection ends first is cancelled. At stop() reads end, without on_stopping, as
+  /// if the peer had finished, so that a task which has answered what has come returns; what is
+  /// left when the server is destroyed is dropped. One function serves all loops at once.
+  void serve(std::function<Task<>(TcpConnectionPtr)> handler);
   /// Runs on each loop of the server's own when its thread starts.
   void on_loop_start(std::function<void(EventLoop&)> callback);
 

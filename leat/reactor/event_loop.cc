@@ -13,6 +13,7 @@
 #include "leat/reactor/channel.h"
 #include "leat/reactor/internal/deadline.h"
 #include "leat/reactor/internal/loop_mailbox.h"
+#include "leat/reactor/internal/task_runner.h"
 
 namespace leat {
 
@@ -59,6 +60,7 @@ EventLoop::EventLoop(EventLoopOptions options, std::unique_ptr<Poller> poller,
       date_(poll_return_time_),
       date_read_at_(now_),
       timers_(now_),
+      task_runner_(std::make_unique<internal::TaskRunner>(*this)),
       buffers_(kBlockSize, kFreeBlockBytes),
       scratch_(kScratchSize) {
   released_.reserve(kFirstReleaseCapacity);
@@ -68,6 +70,8 @@ EventLoop::EventLoop(EventLoopOptions options, std::unique_ptr<Poller> poller,
 EventLoop::~EventLoop() {
   assert_in_loop_thread();
   LEAT_ASSERT(!looping_, "a loop was destroyed by one of its own callbacks");
+  // Coroutines before all else: their locals may be of any kind, also owners of what is below.
+  task_runner_->end();
   // What the dropped work captured may use the loop one last time: so all of its parts are still
   // there, and it goes on until nothing new has come.
   do {
@@ -168,7 +172,8 @@ void EventLoop::read_clocks() {
 }
 
 std::optional<Duration> EventLoop::time_to_wait() {
-  const bool has_work = !mailbox_->tasks().empty() || !end_actions_.empty() || !released_.empty() ||
+  const bool has_work = !mailbox_->tasks().empty() || task_runner_->has_work() ||
+                        !end_actions_.empty() || !released_.empty() ||
                         quit_.load(std::memory_order_acquire);
   if (has_work || mailbox_->prepare_to_sleep()) return Duration::zero();
   const std::optional<MonotonicTime> deadline = timers_.next_deadline();
@@ -208,6 +213,7 @@ void EventLoop::run_tasks() {
     counters_.tasks_run.add();
     tasks.run_next();
   }
+  task_runner_->run_round();
 }
 
 void EventLoop::run_end_actions() {

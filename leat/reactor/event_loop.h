@@ -27,6 +27,9 @@
 namespace leat {
 
 class Channel;
+namespace internal {
+class TaskRunner;
+}
 
 struct EventLoopOptions {
   std::string name = "loop";  ///< For logs and counters.
@@ -44,7 +47,8 @@ struct EventLoopOptions {
 ///   2. Read the clocks: now() and poll_return_time() stand still until the next wait.
 ///   3. Call the ready channels, in the order that the poller reported them.
 ///   4. Fire the timers that are due at now().
-///   5. Run the tasks that were queued before this step began.
+///   5. Run the tasks that were queued before this step began, then the coroutines that were made
+///      to go on.
 ///   6. Run the actions of at_iteration_end(), such as writing what connections have gathered.
 ///   7. Free what was given to release_later().
 ///   8. Return if quit() was called.
@@ -58,7 +62,8 @@ class EventLoop {
   /// the process.
   [[nodiscard]] static Result<std::unique_ptr<EventLoop>> create(EventLoopOptions options = {});
 
-  /// Runs the at_exit() callbacks, last one first, then destroys unrun what is still queued.
+  /// Drops the coroutines, runs the at_exit() callbacks, last one first, then destroys unrun what
+  /// is still queued.
   ~EventLoop();
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
@@ -138,6 +143,10 @@ class EventLoop {
   /// Armed timers. On the loop's thread.
   [[nodiscard]] std::size_t timer_count() const { return timers_.size(); }
 
+  // For coroutines.
+
+  [[nodiscard]] internal::TaskRunner& task_runner() { return *task_runner_; }
+
   // For Channel.
 
   Result<void> update_channel(Channel& channel);
@@ -168,6 +177,7 @@ class EventLoop {
   MonotonicTime date_read_at_;  // less than a millisecond before now_
   TimerQueue timers_;
   std::size_t ready_ = 0;  // found by the last poll
+  std::unique_ptr<internal::TaskRunner> task_runner_;
   internal::TaskRounds end_actions_;
   std::vector<std::shared_ptr<void>> released_;  // always with room for one more, if there is any
   std::vector<std::shared_ptr<void>> releasing_;

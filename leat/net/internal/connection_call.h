@@ -14,13 +14,11 @@ void TcpConnection::call(const Callback& callback, Args&&... args) {
   if (!callback) return;
   try {
     callback(shared_from_this(), std::forward<Args>(args)...);
-    return;
   } catch (const std::exception& e) {
-    tell_cut(e.what());
+    finish_for_exception(e.what());
   } catch (...) {
-    tell_cut("something");
+    finish_for_exception("something");
   }
-  finish(CloseReason::kCallbackException);
 }
 
 }  // namespace leat

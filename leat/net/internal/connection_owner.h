@@ -18,6 +18,8 @@ class ConnectionOwner {
   ConnectionOwner& operator=(const ConnectionOwner&) = delete;
   virtual ~ConnectionOwner() = default;
 
+  /// on_connection was called and the connection is open. Nothing of it has been read yet.
+  virtual void connection_ready(TcpConnection& /*connection*/) {}
   /// The connection has entered kClosed and on_close was called. Give the pointer to
   /// EventLoop::release_later(), for the connection is on the stack.
   virtual void connection_closed(TcpConnection& connection) = 0;

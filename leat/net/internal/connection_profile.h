@@ -1,11 +1,13 @@
 // Internal: what all connections of one server or client have in common.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "leat/net/connection_callbacks.h"
 #include "leat/net/connection_options.h"
+#include "leat/reactor/task.h"
 
 namespace leat {
 class TlsContext;
@@ -17,8 +19,9 @@ namespace leat::internal {
 struct ConnectionProfile {
   ConnectionOptions options;
   ConnectionCallbacks callbacks;
-  std::shared_ptr<TlsContext> tls;  ///< Null: plain.
-  std::string tls_server_name;      ///< A client's, of the server.
+  std::shared_ptr<TlsContext> tls;                ///< Null: plain.
+  std::string tls_server_name;                    ///< A client's, of the server.
+  std::function<Task<>(TcpConnectionPtr)> serve;  // empty, or TcpServer::serve()
 };
 
 }  // namespace leat::internal

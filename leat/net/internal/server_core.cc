@@ -54,6 +54,11 @@ ConnectionCallbacks& ServerCore::callbacks() {
   return profile_->callbacks;
 }
 
+void ServerCore::serve(std::function<Task<>(TcpConnectionPtr)> handler) {
+  LEAT_ASSERT(!started_, "serve() must be called before start()");
+  profile_->serve = std::move(handler);
+}
+
 void ServerCore::on_loop_start(std::function<void(EventLoop&)> callback) {
   on_loop_start_ = std::move(callback);
 }

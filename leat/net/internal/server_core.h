@@ -32,6 +32,7 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   ~ServerCore();
 
   [[nodiscard]] ConnectionCallbacks& callbacks();
+  void serve(std::function<Task<>(TcpConnectionPtr)> handler);
   void on_loop_start(std::function<void(EventLoop&)> callback);
 
   Result<void> listen(const InetAddress& address);

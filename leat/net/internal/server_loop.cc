@@ -1,5 +1,6 @@
 #include "leat/net/internal/server_loop.h"
 
+#include <exception>
 #include <new>
 #include <utility>
 
@@ -91,6 +92,31 @@ TcpConnectionPtr ServerLoop::take_over(ConnectedSocket socket) {
   }
 }
 
+void ServerLoop::connection_ready(TcpConnection& connection) {
+  if (!profile_->serve) return;
+  try {
+    connection.keep_for_read();
+    tasks_[connection.id()] = spawn(loop_, serve(connection.shared_from_this()));
+  } catch (const std::bad_alloc&) {
+    LEAT_LOG_ERROR_LIMITED("a new connection is cut: out of memory");
+    connection.finish(CloseReason::kError);
+  }
+}
+
+/// What the user's task is to a connection. Dropped before this share goes.
+Task<> ServerLoop::serve(TcpConnectionPtr connection) {
+  try {
+    co_await profile_->serve(connection);
+    connection->close();
+  } catch (const std::exception& e) {
+    connection->finish_for_exception(e.what());
+  } catch (...) {
+    connection->finish_for_exception("something");
+  }
+  // This task's own handle: it ends without.
+  tasks_.erase(connection->id());
+}
+
 void ServerLoop::pause_if_full() {
   if (paused_ || !is_full()) return;
   paused_ = true;
@@ -102,6 +128,8 @@ void ServerLoop::connection_closed(TcpConnection& connection) {
   LEAT_ASSERT(found != connections_.end(), "a connection was closed twice");
   loop_.release_later(std::move(found->second));
   connections_.erase(found);
+  const auto task = tasks_.find(connection.id());
+  if (task != tasks_.end()) task->second.cancel();
   counters_.open.subtract();
   load_.fetch_sub(1, std::memory_order_relaxed);
   if (torn_down_) return;
@@ -149,6 +177,11 @@ void ServerLoop::tear_down(CloseReason reason) {
   torn_down_ = true;
   acceptors_.clear();
   for (const TcpConnectionPtr& connection : snapshot()) connection->finish(reason);
+  // Nothing of the user's runs afterwards; what their locals do in destructors may reach this.
+  while (!tasks_.empty()) {
+    auto task = tasks_.extract(tasks_.begin());
+    task.mapped().drop();
+  }
   loop_.cancel_at_exit(exit_id_);
   if (const StoppedCallback stopped = std::exchange(stopped_, {})) stopped(report_);
   on_room_ = {};

@@ -16,6 +16,7 @@
 #include "leat/net/tcp_connection.h"
 #include "leat/net/tcp_server.h"
 #include "leat/reactor/event_loop.h"
+#include "leat/reactor/spawn.h"
 
 namespace leat::internal {
 
@@ -65,6 +66,7 @@ class ServerLoop final : public ConnectionOwner, public std::enable_shared_from_
   [[nodiscard]] TcpConnectionPtr find(std::uint64_t id) const;
 
   // ConnectionOwner
+  void connection_ready(TcpConnection& connection) override;
   void connection_closed(TcpConnection& connection) override;
   NetCounters& counters() override { return counters_; }
 
@@ -74,6 +76,7 @@ class ServerLoop final : public ConnectionOwner, public std::enable_shared_from_
  private:
   [[nodiscard]] std::vector<TcpConnectionPtr> snapshot() const;
   [[nodiscard]] TcpConnectionPtr take_over(ConnectedSocket socket);
+  [[nodiscard]] Task<> serve(TcpConnectionPtr connection);
   void pause_if_full();
   void report_if_stopped();
 
@@ -91,6 +94,7 @@ class ServerLoop final : public ConnectionOwner, public std::enable_shared_from_
   bool cutting_ = false;
   bool paused_ = false;
   std::unordered_map<std::uint64_t, TcpConnectionPtr> connections_;
+  std::unordered_map<std::uint64_t, TaskHandle> tasks_;  // of serve(), by connection
   std::vector<std::unique_ptr<Acceptor>> acceptors_;
   RoomCallback on_room_;
   StoppedCallback stopped_;
