@@ -185,7 +185,7 @@ class StartTlsTest : public TlsClientTest {
  protected:
   void set_up(TcpServer& upgrading, const std::shared_ptr<TlsContext>& tls) {
     upgrading.on_message(
-        [this, tls](const TcpConnectionPtr& connection, ReceiveBuffer& input, Timestamp time) {
+        [tls](const TcpConnectionPtr& connection, ReceiveBuffer& input, Timestamp time) {
           if (connection->tls()) {
             echo(connection, input, time);
             return;
@@ -319,7 +319,7 @@ TEST_F(StartTlsTest, ClosedDuringTheHandshake) {
   const auto tls = server_context();
   fixture.server().on_message(
       [&](const TcpConnectionPtr& connection, ReceiveBuffer& input, Timestamp) {
-        input.consume_all();
+        input.consume(2);  // the ClientHello may be behind it
         EXPECT_TRUE(connection->start_tls(
             tls, [](const auto&) { ADD_FAILURE() << "it was closed before that"; }));
         connection->send("last words");
