@@ -106,13 +106,19 @@ namespace {
 /// Holds while loop() runs, also when a callback throws.
 class LoopingScope {
  public:
-  explicit LoopingScope(bool& looping) : looping_(looping) { looping_ = true; }
-  ~LoopingScope() { looping_ = false; }
+  LoopingScope(bool& looping, Poller& poller) : looping_(looping), poller_(poller) {
+    looping_ = true;
+  }
+  ~LoopingScope() {
+    looping_ = false;
+    poller_.rest();
+  }
   LoopingScope(const LoopingScope&) = delete;
   LoopingScope& operator=(const LoopingScope&) = delete;
 
  private:
   bool& looping_;
+  Poller& poller_;
 };
 
 }  // namespace
@@ -120,7 +126,7 @@ class LoopingScope {
 Result<void> EventLoop::loop() {
   assert_in_loop_thread();
   LEAT_ASSERT(!looping_, "loop() was called from inside itself");
-  const LoopingScope scope(looping_);
+  const LoopingScope scope(looping_, *poller_);
   do {
     Result<void> waited = wait();
     if (!waited) return waited;

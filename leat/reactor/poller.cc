@@ -27,13 +27,15 @@ Result<std::unique_ptr<Poller>> create_uring() {
 }
 
 Result<std::unique_ptr<Poller>> create_uring_or_epoll() {
-  static std::once_flag told;
+  // Each once: memory may suffice for the rings of some loops and not for all.
+  static std::once_flag told_uring;
+  static std::once_flag told_epoll;
   Result<std::unique_ptr<Poller>> uring = create_uring();
   if (uring) {
-    std::call_once(told, [] { LEAT_LOG_INFO("event loops wait by io_uring"); });
+    std::call_once(told_uring, [] { LEAT_LOG_INFO("event loops wait by io_uring"); });
     return uring;
   }
-  std::call_once(told, [&uring] {
+  std::call_once(told_epoll, [&uring] {
     LEAT_LOG_INFO("event loops wait by epoll; io_uring is not to be had: {}",
                   uring.error().message());
   });

@@ -58,6 +58,9 @@ class Poller {
   /// Calls what the last poll() found, in the order in which the kernel reported it. An exception
   /// of a callback goes through, and what was not called yet is found again.
   virtual void dispatch(Timestamp poll_return_time) = 0;
+  /// The loop returns to its caller and may not poll again: what waits for the next poll() to be
+  /// handed to the kernel goes now.
+  virtual void rest() {}
 
   /// Makes poll() look at the network card itself before it sleeps. Fails with ENOTSUP where the
   /// poller or the kernel has no such thing, with EPERM, and with EINVAL out of range; the message

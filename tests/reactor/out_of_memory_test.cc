@@ -127,6 +127,42 @@ TEST(OutOfMemory, NothingAcceptedIsLost) {
   EXPECT_GT(refusals, 50) << "the scenario allocates more often than that";
 }
 
+TEST(OutOfMemory, NoChannelIsForgotten) {
+  bool happened = true;
+  for (std::size_t nth = 1; happened && !testing::Test::HasFailure(); ++nth) {
+    SCOPED_TRACE(nth);
+    auto loop = EventLoop::create().value();
+    const auto iterate = [&loop] {
+      loop->quit();
+      try {
+        EXPECT_TRUE(loop->loop());
+      } catch (const std::bad_alloc&) {
+      }
+    };
+    constexpr std::size_t kCount = 20;
+    std::vector<test::Ends> pipes(kCount);
+    std::vector<int> calls(kCount);
+    std::vector<std::unique_ptr<Channel>> channels;
+    for (std::size_t i = 0; i < kCount; ++i) {
+      pipes[i] = test::Ends::pipe();
+      channels.push_back(std::make_unique<Channel>(*loop, pipes[i].a.get()));
+      channels[i]->on_read([&calls, i](Timestamp) { ++calls[i]; });
+      ASSERT_TRUE(channels[i]->enable_reading());
+      // One after the other, so that nothing has seen all of them at once.
+      iterate();
+    }
+    for (const test::Ends& pipe : pipes) test::write_to(pipe.b, "x");
+    {
+      const FailingAllocation failing(nth);
+      for (int i = 0; i < 4; ++i) iterate();
+      happened = FailingAllocation::happened();
+    }
+    std::fill(calls.begin(), calls.end(), 0);
+    for (int i = 0; i < 4; ++i) iterate();
+    for (std::size_t i = 0; i < kCount; ++i) EXPECT_GT(calls[i], 0) << "channel " << i;
+  }
+}
+
 TEST(OutOfMemory, WhatIsToBeReleasedLaterIsNeverReleasedEarly) {
   // Whatever is never freed belongs to these, which the leak checker can reach to the very end.
   static auto& owners = *new std::vector<std::shared_ptr<int>>;

@@ -7,10 +7,12 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
+#include <new>
 #include <thread>
 #include <utility>
 
 #include "leat/base/assert.h"
+#include "leat/base/logging.h"
 
 namespace leat::internal {
 
@@ -40,6 +42,8 @@ Result<std::unique_ptr<Uring>> Uring::create() {
   return uring;
 }
 
+Uring::Uring() : lost_(std::make_unique<io_uring_sqe>()) {}
+
 Result<void> Uring::open() {
   completions_.reserve(kCompletions);
   io_uring_params wanted = parameters(kCompletions);
@@ -53,7 +57,19 @@ Result<void> Uring::open() {
   }
   // The descriptor of the ring is then looked up once, not in each call. Merely cheaper.
   ::io_uring_register_ring_fd(&ring_);
-  return buffers_.open(ring_);
+  Result<void> opened = buffers_.open(ring_);
+  if (!opened) return opened;
+  return probe();
+}
+
+/// A filter may allow to make a ring and not to use it.
+Result<void> Uring::probe() {
+  io_uring_sqe& nothing = entry();
+  io_uring_prep_nop(&nothing);
+  submit_unheard(nothing);
+  const int entered = ::io_uring_submit(&ring_);
+  if (entered < 0) return Error::from_errno(-entered, "io_uring_enter");
+  return {};
 }
 
 namespace {
@@ -90,17 +106,28 @@ Result<void> Uring::set_busy_poll(const BusyPollOptions& options) {
 
 Uring::~Uring() {
   if (!is_open_) return;
+  drain();
+  ::io_uring_queue_exit(&ring_);
+}
+
+void Uring::drain() {
+  constexpr Duration kRound = std::chrono::milliseconds(10);
+  constexpr int kMostQuietRounds = 100;
   if (in_flight_ > 0) {
     io_uring_sqe& all = entry();
     io_uring_prep_cancel64(&all, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
     submit_unheard(all);
   }
-  while (in_flight_ > 0) {
-    const Result<std::size_t> polled = poll(std::nullopt);
-    LEAT_ASSERT(polled.has_value(), "an io_uring that cannot be waited for");
+  for (int quiet = 0; in_flight_ > 0 && quiet < kMostQuietRounds; ++quiet) {
+    try {
+      const Result<std::size_t> polled = poll(kRound);
+      if (polled && *polled > 0) quiet = 0;
+    } catch (const std::bad_alloc&) {
+      std::this_thread::yield();
+    }
     dispatch();
   }
-  ::io_uring_queue_exit(&ring_);
+  if (in_flight_ > 0) LEAT_LOG_ERROR("an io_uring ends with {} operations in flight", in_flight_);
 }
 
 // Requests.
@@ -110,6 +137,8 @@ io_uring_sqe& Uring::entry() {
   while (entry == nullptr) {
     flush();
     entry = ::io_uring_get_sqe(&ring_);
+    // poll() tells.
+    if (entry == nullptr && error_ != 0) return *lost_;
   }
   return *entry;
 }
@@ -132,17 +161,33 @@ void Uring::submit_unheard(io_uring_sqe& entry) {
   entry.flags |= IOSQE_CQE_SKIP_SUCCESS;
 }
 
+void Uring::close_later(UniqueFd descriptor) {
+  io_uring_sqe& request = entry();
+  if (&request == lost_.get()) return;  // closed here, by its owner
+  io_uring_prep_close(&request, descriptor.release());
+  submit_unheard(request);
+}
+
 void Uring::flush() {
-  ::io_uring_submit_and_get_events(&ring_);
-  take_rest();
+  // For no time, but for more than can come: since 6.13 the kernel would otherwise do 20 pieces of
+  // the ring's work and leave what was cancelled behind them (IO_LOCAL_TW_DEFAULT_MAX).
+  __kernel_timespec no_time{};
+  io_uring_cqe* first = nullptr;
+  note_error(::io_uring_submit_and_wait_timeout(&ring_, &first, kCompletions, &no_time, nullptr));
+  hand_in_rest();
+}
+
+void Uring::rest() {
+  resting_ = true;
+  if (::io_uring_sq_ready(&ring_) != 0) flush();
 }
 
 /// Short of memory the kernel may leave requests behind; it has more when answers were reaped.
-void Uring::take_rest() {
-  while (::io_uring_sq_ready(&ring_) != 0) {
-    reap_all();
+void Uring::hand_in_rest() {
+  while (error_ == 0 && ::io_uring_sq_ready(&ring_) != 0) {
+    static_cast<void>(reap());
     std::this_thread::yield();
-    ::io_uring_submit_and_get_events(&ring_);
+    note_error(::io_uring_submit_and_get_events(&ring_));
   }
 }
 
@@ -156,45 +201,51 @@ int Uring::enter(std::optional<Duration> timeout) {
   return ::io_uring_submit_and_wait_timeout(&ring_, &first, 1, &limit, nullptr);
 }
 
-Result<std::size_t> Uring::poll(std::optional<Duration> timeout) {
-  const bool is_left = next_ < completions_.size();
-  if (is_left) {
-    completions_.erase(completions_.begin(),
-                       completions_.begin() + static_cast<std::ptrdiff_t>(next_));
-    timeout = Duration::zero();
-  } else {
-    completions_.clear();
-  }
-  next_ = 0;
-  // All memory before the wait: running out of it must lose nothing.
-  completions_.reserve(completions_.size() + kCompletions);
-
-  const int entered = enter(timeout);
+void Uring::note_error(int entered) {
   const bool usual = entered >= 0 || entered == -ETIME || entered == -EINTR ||
                      // A full completion queue, or no memory for a request: reaping helps.
                      entered == -EBUSY || entered == -EAGAIN;
-  if (!usual) return Error::from_errno(-entered, "io_uring_enter");
+  if (!usual) error_ = -entered;
+}
 
+Result<std::size_t> Uring::poll(std::optional<Duration> timeout) {
+  resting_ = false;
+  if (forget_dispatched()) timeout = Duration::zero();
+  // All memory before the wait: running out of it must lose nothing.
+  completions_.reserve(completions_.size() + kCompletions);
+  note_error(enter(timeout));
+  hand_in_rest();
   reap_all();
-  take_rest();
+  if (error_ != 0) return Error::from_errno(error_, "io_uring_enter");
   return completions_.size();
+}
+
+/// Whether some are left, because an exception ended the last dispatch().
+bool Uring::forget_dispatched() {
+  completions_.erase(completions_.begin(),
+                     completions_.begin() + static_cast<std::ptrdiff_t>(next_));
+  next_ = 0;
+  return !completions_.empty();
 }
 
 /// The completion queue, and what the kernel kept aside when it was full.
 void Uring::reap_all() {
-  reap();
-  while (::io_uring_cq_has_overflow(&ring_)) {
-    ::io_uring_get_events(&ring_);
-    reap();
+  for (;;) {
+    while (!reap()) completions_.reserve(completions_.size() + kCompletions);
+    if (error_ != 0 || !::io_uring_cq_has_overflow(&ring_)) return;
+    note_error(::io_uring_get_events(&ring_));
   }
 }
 
-void Uring::reap() {
-  io_uring_cqe* answer = nullptr;
-  while (::io_uring_peek_cqe(&ring_, &answer) == 0) {
+/// Takes what there is memory for, and returns false if that was perhaps not all.
+bool Uring::reap() {
+  while (completions_.size() < completions_.capacity()) {
+    io_uring_cqe* answer = nullptr;
+    if (::io_uring_peek_cqe(&ring_, &answer) != 0) return true;
     note(*answer);
     ::io_uring_cqe_seen(&ring_, answer);
   }
+  return false;
 }
 
 void Uring::note(const io_uring_cqe& answer) {

@@ -11,6 +11,7 @@
 
 #include "leat/base/monotonic_time.h"
 #include "leat/base/result.h"
+#include "leat/base/unique_fd.h"
 #include "leat/reactor/busy_poll.h"
 #include "leat/reactor/internal/uring_buffers.h"
 #include "leat/reactor/internal/uring_operation.h"
@@ -34,7 +35,8 @@ class Uring {
   /// EOPNOTSUPP (a kernel before 6.1), ENOMEM.
   [[nodiscard]] static Result<std::unique_ptr<Uring>> create();
 
-  /// Cancels what is in flight and waits until the kernel has let go of all of it.
+  /// Cancels what is in flight and waits until the kernel has let go of all of it; not for ever,
+  /// for a completion that the kernel had no memory to keep never comes.
   ~Uring();
   Uring(const Uring&) = delete;
   Uring& operator=(const Uring&) = delete;
@@ -50,8 +52,14 @@ class Uring {
   void cancel(UringOperation& operation);
   /// A request without an operation: only its effect matters.
   void submit_unheard(io_uring_sqe& entry);
+  /// Closes `descriptor` after all that was handed in before has begun: those requests find it.
+  void close_later(UniqueFd descriptor);
   /// Hands in what is gathered and lets the kernel finish what is cancelled, without waiting.
   void flush();
+  /// No poll() may follow soon: hands in what is gathered.
+  void rest();
+  /// Whether nobody may call poll() soon, so that what is not to wait needs a flush().
+  [[nodiscard]] bool is_resting() const { return resting_; }
 
   // The loop's part.
 
@@ -59,7 +67,8 @@ class Uring {
   Result<void> set_busy_poll(const BusyPollOptions& options);
 
   /// Submits, waits (see Poller::poll) and reaps. Returns how many completions wait to be
-  /// dispatched.
+  /// dispatched. Fails, from then on always, when the kernel refuses (EPERM: a filter that came
+  /// later) or has lost a completion for want of memory (EBADR).
   Result<std::size_t> poll(std::optional<Duration> timeout);
   void dispatch();
 
@@ -78,18 +87,25 @@ class Uring {
     std::uint32_t flags;
   };
 
-  Uring() = default;
+  Uring();
 
   Result<void> open();
 
+  Result<void> probe();
+  void drain();
+  [[nodiscard]] bool forget_dispatched();
   int enter(std::optional<Duration> timeout);
-  void reap();
+  void note_error(int entered);
+  void hand_in_rest();
+  [[nodiscard]] bool reap();
   void reap_all();
   void note(const io_uring_cqe& answer);
-  void take_rest();
 
   io_uring ring_{};
   bool is_open_ = false;
+  bool resting_ = true;
+  int error_ = 0;                       // an errno value: the kernel does not do its part any more
+  std::unique_ptr<io_uring_sqe> lost_;  // for what cannot be handed in any more
   UringBuffers buffers_;
   std::size_t in_flight_ = 0;
   std::vector<Completion> completions_;  // reaped; from next_ on not dispatched

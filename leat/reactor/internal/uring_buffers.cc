@@ -2,7 +2,10 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
+#include <cstring>
 
 #include "leat/base/assert.h"
 
@@ -51,7 +54,9 @@ int UringBuffers::try_to_register(io_uring& ring, unsigned count, std::uint16_t 
   registration.ring_addr = reinterpret_cast<std::uintptr_t>(entries_);
   registration.ring_entries = count;
   registration.bgid = kGroup;
-  registration.pad = flags;  // so it is called since 6.12
+  // `pad` in older headers, `flags` in newer ones.
+  constexpr std::size_t kFlags = offsetof(io_uring_buf_reg, bgid) + sizeof registration.bgid;
+  std::memcpy(reinterpret_cast<char*>(&registration) + kFlags, &flags, sizeof flags);
   const int error = -::io_uring_register_buf_ring(&ring, &registration, 0);
   if (error != 0) return error;
   io_uring_buf_ring_init(entries_);
@@ -69,7 +74,7 @@ std::string_view UringBuffers::bytes(int result, std::uint32_t flags) const {
 void UringBuffers::give_back(int result, std::uint32_t flags) {
   const unsigned id = flags >> IORING_CQE_BUFFER_SHIFT;
   if ((flags & kMoreInBuffer) != 0) {
-    used_[id] += static_cast<std::uint32_t>(result);
+    used_[id] += static_cast<std::uint32_t>(std::max(result, 0));
     return;
   }
   used_[id] = 0;

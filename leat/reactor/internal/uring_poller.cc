@@ -31,7 +31,8 @@ class UringPoller::Poll final : public UringOperation {
     }
     // First, for the callback may throw; it is looked at again only before the next wait.
     poller_.arm_later(*this);
-    if (result == -ECANCELED) return;
+    // The kernel's memory may run out while it begins to watch: that is no event.
+    if (result == -ECANCELED || result == -ENOMEM || result == -EAGAIN) return;
     const auto events = result < 0 ? std::uint32_t{EPOLLERR} : static_cast<std::uint32_t>(result);
     channel_->set_ready(events, -1);
     channel_->handle_events(poller_.time_);

@@ -28,6 +28,7 @@ class UringPoller final : public Poller {
   Result<std::size_t> poll(std::optional<Duration> timeout) override;
   void dispatch(Timestamp poll_return_time) override;
   Result<void> set_busy_poll(const BusyPollOptions& options) override;
+  void rest() override { uring_->rest(); }
   [[nodiscard]] Uring* uring() override { return uring_.get(); }
 
  private:

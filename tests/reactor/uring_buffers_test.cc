@@ -1,0 +1,146 @@
+// Memory that the kernel receives into: what comes lies where it is looked for.
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "leat/reactor/internal/uring.h"
+
+#include "tests/reactor/loop_test.h"
+
+namespace leat::internal {
+namespace {
+
+using test::Ends;
+
+/// One end that receives for ever, and what has come.
+class Receiver final : public UringOperation {
+ public:
+  Receiver(Uring& ring, std::size_t number) : ring_(ring), number_(number) { submit(); }
+
+  void complete(int result, std::uint32_t flags) override {
+    if (result == -ENOBUFS) ++starved;
+    if ((flags & IORING_CQE_F_BUFFER) != 0) {
+      // Only given back, as for a connection that was closed.
+      if (result > 0 && !deaf) got += ring_.buffers().bytes(result, flags);
+      ring_.buffers().give_back(result, flags);
+    }
+    if (in_flight() || result == 0 || result == -ECANCELED) return;
+    submit();
+  }
+  /// Byte `i` of its stream.
+  [[nodiscard]] char byte(std::size_t i) const {
+    return static_cast<char>((i * 131 + i / 251 + number_ * 7) & 0xff);
+  }
+  /// As much as goes.
+  void write_some(std::size_t most) {
+    std::string text(most, '\0');
+    for (std::size_t i = 0; i < most; ++i) text[i] = byte(sent + i);
+    const ssize_t count = ::send(ends.b.get(), text.data(), text.size(), MSG_DONTWAIT);
+    if (count > 0) sent += static_cast<std::size_t>(count);
+  }
+  void check() const {
+    ASSERT_EQ(got.size(), sent);
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      ASSERT_EQ(got[i], byte(i)) << "byte " << i << " of receiver " << number_;
+    }
+  }
+
+  Ends ends = Ends::socket_pair();
+  std::string got;
+  std::size_t sent = 0;
+  int starved = 0;
+  bool deaf = false;
+
+ private:
+  void submit() {
+    io_uring_sqe& entry = ring_.entry();
+    io_uring_prep_recv_multishot(&entry, ends.a.get(), nullptr, 0, 0);
+    entry.flags |= IOSQE_BUFFER_SELECT;
+    entry.buf_group = UringBuffers::kGroup;
+    ring_.submit(entry, *this);
+  }
+
+  Uring& ring_;
+  const std::size_t number_;
+};
+
+class UringBuffersTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    Result<std::unique_ptr<Uring>> made = Uring::create();
+    if (!made) GTEST_SKIP() << made.error().message();
+    ring = std::move(*made);
+  }
+  void make_receivers(std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      receivers.push_back(std::make_unique<Receiver>(*ring, i));
+    }
+  }
+  void serve() {
+    ASSERT_TRUE(ring->poll(Duration::zero()));
+    ring->dispatch();
+  }
+  void TearDown() override { ring.reset(); }
+
+  std::vector<std::unique_ptr<Receiver>> receivers;
+  std::unique_ptr<Uring> ring;
+};
+
+TEST_F(UringBuffersTest, PiecesOfAllSizesLieWhereTheyAreLookedFor) {
+  make_receivers(7);
+  std::size_t size = 1;
+  for (int round = 0; round < 400; ++round) {
+    for (const auto& receiver : receivers) {
+      receiver->write_some(size);
+      size = size * 31 % 70'001 + 1;
+    }
+    serve();
+  }
+  for (int i = 0; i < 100; ++i) serve();
+  for (const auto& receiver : receivers) {
+    EXPECT_GT(receiver->sent, UringBuffers::kMemory) << "each buffer should have come round";
+    receiver->check();
+  }
+}
+
+TEST_F(UringBuffersTest, WhatNobodyLooksAtIsAccountedForAsWell) {
+  make_receivers(4);
+  for (int round = 0; round < 300; ++round) {
+    for (std::size_t i = 0; i < receivers.size(); ++i) {
+      receivers[i]->deaf = i % 2 == 1;
+      receivers[i]->write_some(static_cast<std::size_t>(round) * 37 + i * 1001 + 1);
+    }
+    serve();
+  }
+  for (int i = 0; i < 20; ++i) serve();
+  receivers[0]->check();
+  receivers[2]->check();
+  EXPECT_EQ(receivers[1]->got, "");
+}
+
+TEST_F(UringBuffersTest, AnEmptyRingLeavesTheBytesInTheirSockets) {
+  make_receivers(40);
+  serve();
+  for (int round = 0; round < 5; ++round) {
+    std::size_t waiting = 0;
+    for (const auto& receiver : receivers) {
+      const std::size_t before = receiver->sent;
+      receiver->write_some(150'000);
+      waiting += receiver->sent - before;
+    }
+    ASSERT_GT(waiting, 2 * UringBuffers::kMemory);
+    for (int i = 0; i < 200; ++i) serve();
+    for (const auto& receiver : receivers) receiver->check();
+  }
+  int starved = 0;
+  for (const auto& receiver : receivers) starved += receiver->starved;
+  EXPECT_GT(starved, 0) << "the ring was never empty";
+}
+
+}  // namespace
+}  // namespace leat::internal
