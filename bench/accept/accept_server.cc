@@ -24,7 +24,7 @@
 #include "leat/reactor/event_loop.h"
 #include "leat/reactor/event_loop_thread_pool.h"
 
-#include "bench/net/echo_server.h"
+#include "bench/net/server.h"
 
 namespace {
 

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 
 #include "bench/net/server_meter.h"
 
@@ -28,6 +29,12 @@ void Load::finish() {
     errno = ETIMEDOUT;
     fail("waiting for an echo");
   }
+}
+
+std::unique_ptr<Load> make_load(const ClientOptions& options, const Target& target) {
+  if (options.mode == "churn") return make_churn(options, target);
+  if (options.depth > 0) return make_http(options, target);
+  return make_echo(options, target);
 }
 
 std::uint64_t now_ns() {
@@ -86,8 +93,8 @@ void fail(const char* what) {
 namespace {
 
 constexpr const char* kUsage =
-    "bench_client echo|churn|count|idle --target PORT:PID... [--rounds N] [--turn SECONDS]\n"
-    "             [--connections N] [--size BYTES] [--close rst|fin]\n"
+    "bench_client echo|http|churn|count|idle --target PORT:PID... [--rounds N] [--turn SECONDS]\n"
+    "             [--connections N] [--size BYTES] [--depth REQUESTS] [--close rst|fin]\n"
     "             [--messages N]\n";
 
 /// False if an option is not known.
@@ -104,6 +111,8 @@ bool read_option(ClientOptions& options, const std::string& name, const char* va
     options.connections = std::strtoul(value, nullptr, 10);
   } else if (name == "--size") {
     options.size = std::strtoul(value, nullptr, 10);
+  } else if (name == "--depth") {
+    options.depth = std::strtoul(value, nullptr, 10);
   } else if (name == "--messages") {
     options.messages = std::strtoul(value, nullptr, 10);
   } else if (name == "--close") {
@@ -154,12 +163,22 @@ void sum_up(std::size_t index, const Load& load) {
               static_cast<unsigned long long>(latencies.percentile(0.99)));
 }
 
+/// As many messages, or batches of requests, as asked for on each connection, and nothing measured:
+/// for instruction counts.
+int run_count(const ClientOptions& options) {
+  const std::unique_ptr<Load> load = make_load(options, options.targets.front());
+  for (std::size_t i = 0; i < options.messages; ++i) {
+    load->begin();
+    load->finish();
+  }
+  return 0;
+}
+
 int run_rounds(const ClientOptions& options) {
   std::vector<Contest> contests;
   for (const Target& target : options.targets) {
-    contests.push_back(
-        {.load = options.mode == "echo" ? make_echo(options, target) : make_churn(options, target),
-         .meter = std::make_unique<ServerMeter>(target.server)});
+    contests.push_back({.load = make_load(options, target),
+                        .meter = std::make_unique<ServerMeter>(target.server)});
   }
   for (Contest& contest : contests) {
     contest.load->begin();
@@ -187,7 +206,10 @@ int run(int count, char** arguments) {
   }
   raise_descriptor_limit();
   if (understood && !options.targets.empty() && options.connections > 0 && options.size > 0) {
-    if (options.mode == "echo" || options.mode == "churn") return run_rounds(options);
+    if (options.mode == "http" && options.depth == 0) options.depth = 1;
+    const bool in_turns =
+        options.mode == "echo" || options.mode == "http" || options.mode == "churn";
+    if (in_turns) return run_rounds(options);
     if (options.mode == "count") return run_count(options);
     if (options.mode == "idle") return run_idle(options);
   }
@@ -199,5 +221,10 @@ int run(int count, char** arguments) {
 }  // namespace leat::bench
 
 int main(int count, char** arguments) {
-  return leat::bench::run(count, arguments);
+  try {
+    return leat::bench::run(count, arguments);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "bench_client: %s\n", e.what());
+    return 1;
+  }
 }

@@ -29,6 +29,7 @@ struct ClientOptions {
   double turn = 0.05;           ///< Seconds of load on one server, a tenth of it unmeasured.
   std::size_t connections = 1;  ///< At the same time, to one server.
   std::size_t size = 64;        ///< Bytes of a message.
+  std::size_t depth = 0;        ///< Requests to an HTTP server at once; 0: an echo server.
   std::size_t messages = 1000;  ///< count: so many on each connection.
   bool reset = true;            ///< churn: end by RST rather than FIN.
 };
@@ -78,8 +79,10 @@ class Load {
 [[nodiscard]] std::unique_ptr<Load> make_echo(const ClientOptions& options, const Target& target);
 /// N times at once: connect, one message there and back, close.
 [[nodiscard]] std::unique_ptr<Load> make_churn(const ClientOptions& options, const Target& target);
-/// As many messages as asked for on each connection, and nothing measured: for instruction counts.
-int run_count(const ClientOptions& options);
+/// Each of N connections sends `depth` requests at once, and again when all are answered.
+[[nodiscard]] std::unique_ptr<Load> make_http(const ClientOptions& options, const Target& target);
+/// The one of these that `options` ask for.
+[[nodiscard]] std::unique_ptr<Load> make_load(const ClientOptions& options, const Target& target);
 /// N connections, one message there and back on each, then silence until standard input ends.
 int run_idle(const ClientOptions& options);
 

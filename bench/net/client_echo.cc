@@ -102,13 +102,4 @@ std::unique_ptr<Load> make_echo(const ClientOptions& options, const Target& targ
   return std::make_unique<EchoLoad>(options, target);
 }
 
-int run_count(const ClientOptions& options) {
-  EchoLoad load(options, options.targets.front());
-  for (std::size_t i = 0; i < options.messages; ++i) {
-    load.begin();
-    load.finish();
-  }
-  return 0;
-}
-
 }  // namespace leat::bench

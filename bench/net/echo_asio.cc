@@ -9,7 +9,7 @@
 #include <string>
 #include <utility>
 
-#include "bench/net/echo_server.h"
+#include "bench/net/server.h"
 #include <asio.hpp>
 
 namespace {

@@ -10,7 +10,7 @@
 #include <array>
 #include <vector>
 
-#include "bench/net/echo_server.h"
+#include "bench/net/server.h"
 
 namespace {
 

@@ -9,7 +9,7 @@
 #include "leat/net/tcp_server.h"
 #include "leat/reactor/event_loop.h"
 
-#include "bench/net/echo_server.h"
+#include "bench/net/server.h"
 
 int main() {
   auto loop = leat::EventLoop::create().value();

@@ -12,7 +12,7 @@
 
 #include <cstdio>
 
-#include "bench/net/echo_server.h"
+#include "bench/net/server.h"
 
 namespace {
 

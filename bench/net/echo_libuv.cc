@@ -10,7 +10,7 @@
 #include <memory>
 #include <vector>
 
-#include "bench/net/echo_server.h"
+#include "bench/net/server.h"
 
 namespace {
 

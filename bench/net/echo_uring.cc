@@ -23,7 +23,7 @@
 #include <string>
 #include <vector>
 
-#include "bench/net/echo_server.h"
+#include "bench/net/server.h"
 
 namespace {
 
