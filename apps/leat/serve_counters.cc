@@ -37,6 +37,7 @@ constexpr std::array kCounters{
     NamedCounter{"write_blocked", &NetCounters::write_blocked},
     NamedCounter{"high_water", &NetCounters::high_water},
     NamedCounter{"receive_full", &NetCounters::receive_full},
+    NamedCounter{"receive_starved", &NetCounters::receive_starved},
     NamedCounter{"tls_handshakes", &NetCounters::tls_handshakes},
     NamedCounter{"tls_resumed", &NetCounters::tls_resumed},
     NamedCounter{"tls_failed", &NetCounters::tls_failed},

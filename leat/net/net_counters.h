@@ -26,6 +26,7 @@ struct NetCounters {
   Counter write_blocked;    ///< Times the kernel could take no more.
   Counter high_water;       ///< Times output passed the high-water mark.
   Counter receive_full;     ///< Times unread input reached its limit.
+  Counter receive_starved;  ///< Times io_uring had no memory left to receive into, and tried again.
   Counter tls_handshakes;   ///< TLS handshakes done.
   Counter tls_resumed;      ///< Of these, the ones that resumed an earlier session.
   Counter tls_failed;       ///< TLS handshakes that failed, for whatever reason.

@@ -55,7 +55,7 @@ inline ssize_t drain(const UniqueFd& fd) {
 }
 
 /// A loop that fails the test instead of hanging. It holds one timer, far away.
-class LoopTest : public testing::Test {
+class LoopTest : public ::testing::Test {
  protected:
   LoopTest() : owned_loop(EventLoop::create({.name = "test"}).value()), loop(*owned_loop) {
     watchdog = loop.run_every(std::chrono::seconds(30), [this] {

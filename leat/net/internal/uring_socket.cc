@@ -29,6 +29,22 @@ class UringSocket::Busy {
   UringSocket& socket_;
 };
 
+/// The buffer of a completion goes back whatever its receiver does: where the next bytes lie is
+/// known by what was given back before.
+class UringSocket::GiveBack {
+ public:
+  GiveBack(UringBuffers& buffers, int result, std::uint32_t flags)
+      : buffers_(buffers), result_(result), flags_(flags) {}
+  ~GiveBack() { buffers_.give_back(result_, flags_); }
+  GiveBack(const GiveBack&) = delete;
+  GiveBack& operator=(const GiveBack&) = delete;
+
+ private:
+  UringBuffers& buffers_;
+  const int result_;
+  const std::uint32_t flags_;
+};
+
 UringSocket::UringSocket(Uring& ring, UniqueFd socket, NetCounters& counters)
     : ring_(ring), counters_(counters), socket_(std::move(socket)) {}
 
@@ -61,10 +77,11 @@ void UringSocket::received(int result, std::uint32_t flags) {
   const Busy busy(*this);
   if (!closed_) counters_.reads.add();
   if ((flags & IORING_CQE_F_BUFFER) != 0) {
+    const GiveBack give_back(ring_.buffers(), result, flags);
     if (result > 0 && !closed_) take(ring_.buffers().bytes(result, flags));
-    ring_.buffers().give_back(result, flags);
   }
   if (closed_ || receive_.in_flight()) return;
+  if (result == -ENOBUFS) counters_.receive_starved.add();
   // The receive is over. An empty ring of buffers, a cancelled pause that is over, or a full
   // completion queue begin it again, in the submission that follows this dispatch.
   const bool begins_again = result > 0 || result == -ENOBUFS || result == -ECANCELED ||
@@ -174,14 +191,19 @@ void UringSocket::close(std::unique_ptr<UringSocket> socket, bool reset) {
   self.closed_ = true;
   self.user_ = nullptr;
   if (reset) reset_on_close(self.socket_.get());
+  if (!self.is_in_flight()) return;
   if (self.receive_.in_flight()) self.ring_.cancel(self.receive_);
   if (self.writable_.in_flight()) self.ring_.cancel(self.writable_);
+  self.ring_.close_later(std::move(self.socket_));
+  if (self.ring_.is_resting()) self.ring_.flush();
+}
+
+bool UringSocket::is_in_flight() const {
+  return receive_.in_flight() || deliver_.in_flight() || writable_.in_flight();
 }
 
 void UringSocket::delete_if_done() {
-  if (!closed_ || busy_ > 0) return;
-  if (receive_.in_flight() || deliver_.in_flight() || writable_.in_flight()) return;
-  delete this;
+  if (closed_ && busy_ == 0 && !is_in_flight()) delete this;
 }
 
 }  // namespace leat::internal

@@ -14,12 +14,11 @@ namespace leat::internal {
 
 class Uring;
 
-/// Lives until the kernel has let go of its operations, which may be longer than its transport: the
-/// descriptor is closed then, and not before.
+/// Lives until the kernel has let go of its operations, which may be longer than its transport. The
+/// descriptor is closed by the submission that cancels them: the peer learns of it then.
 ///
 ///     receive_   one multishot receive while input is wanted; ended by the peer's end, an error,
-///     an
-///                empty ring of buffers (submitted again), or cancelled after a pause
+///                an empty ring of buffers (submitted again), or cancelled after a pause
 ///     deliver_   a request that does nothing: its answer tells of what was held back
 ///     writable_  a poll for writability, after a send that the kernel did not take whole
 class UringSocket {
@@ -52,6 +51,7 @@ class UringSocket {
 
   /// While a method that calls the user is on the stack, this is not deleted.
   class Busy;
+  class GiveBack;
 
   void submit_receive();
   void received(int result, std::uint32_t flags);
@@ -62,6 +62,7 @@ class UringSocket {
   void tell_end();
   void wait_until_writable();
   void writable(int result, std::uint32_t flags);
+  [[nodiscard]] bool is_in_flight() const;
   void delete_if_done();
 
   Uring& ring_;
