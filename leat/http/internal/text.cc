@@ -28,11 +28,11 @@ constexpr std::uint64_t kEach = 0x0101'0101'0101'0101;
 std::uint64_t to_lower_8(std::uint64_t text) {
   // The top bit of each byte of a sum tells whether its character reaches 'A', or passes 'Z'; with
   // seven bits to a character no sum carries over into the next one.
-  const std::uint64_t low_bits = text & kEach * 0x7f;
+  const std::uint64_t low_bits = text & (kEach * 0x7f);
   const std::uint64_t from_a = low_bits + kEach * (0x80 - 'A');
   const std::uint64_t beyond_z = low_bits + kEach * (0x80 - 'Z' - 1);
-  const std::uint64_t is_upper = (from_a ^ beyond_z) & ~text & kEach * 0x80;
-  return text | is_upper >> 2;
+  const std::uint64_t is_upper = (from_a ^ beyond_z) & ~text & (kEach * 0x80);
+  return text | (is_upper >> 2);
 }
 
 template <typename Integer>
@@ -44,7 +44,7 @@ Integer load(const char* text) {
 
 /// The first and the last four characters of four to eight.
 std::uint64_t ends(const char* text, std::size_t size) {
-  return std::uint64_t{load<std::uint32_t>(text)} << 32 | load<std::uint32_t>(text + size - 4);
+  return (std::uint64_t{load<std::uint32_t>(text)} << 32) | load<std::uint32_t>(text + size - 4);
 }
 
 }  // namespace
