@@ -80,13 +80,14 @@ def sum_up(rows):
     """Leat beside the best peer of each row, which is what has to hold."""
     rows = {title: row for title, row in rows.items() if row["best_peer"]}
     print("\nBeside the best peer of each row (the one of least cost):")
-    print(f"  {'':<42}{'':<11}{'Leat on epoll':<16}{'Leat on io_uring':<16}")
-    print(f"  {'row':<42}{'best peer':<11}" + 2 * f"{'cost':<8}{'rate':<8}")
+    width = 2 + max(map(len, rows), default=0)
+    print(f"  {'':<{width}}{'':<11}{'Leat on epoll':<16}{'Leat on io_uring':<16}")
+    print(f"  {'row':<{width}}{'best peer':<11}" + 2 * f"{'cost':<8}{'rate':<8}")
     for title, row in rows.items():
         best = row["servers"][row["best_peer"]]
         figures = "".join(f"{best[ratio][ours]['median']:<8.3f}"
                           for ours in OURS for ratio in ("cost_ratio", "rate_ratio"))
-        print(f"  {title:<42}{row['best_peer']:<11}{figures}")
+        print(f"  {title:<{width}}{row['best_peer']:<11}{figures}")
     for ours in OURS:
         lost = sum(bool(row["behind"][ours]) for row in rows.values())
         print(f"{POLLERS[ours]} is behind a peer by more than the noise in {lost} of {len(rows)} "

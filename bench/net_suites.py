@@ -104,9 +104,33 @@ def http(build, quick):
     return Suite("HTTP", servers, ["nginx", "h2o", "beast"], rows)
 
 
+def udp(build, quick, kind, offload):
+    """A suite for each way of the servers; `offload` is GSO and GRO."""
+    folder = pathlib.Path(build, "bench", "net")
+    turn = 0.02 if quick else 0.05
+    how = "with GSO and GRO" if offload else "without GSO and GRO"
+    arguments = ["--size", 1200, "--connections", 2, "--depth", 32]
+    if kind == "sink":
+        arguments += ["--sink", "on"]
+    if offload:
+        arguments += ["--offload", "on"]
+    rows = [Row(f"UDP {kind}, 2 peers x 32 x 1,200 B, {how}", "udp", arguments, turn, "packet")]
+    if kind == "echo" and not offload:
+        rows.append(Row("UDP echo, 64 peers x 64 B", "udp", ["--connections", 64], turn, "packet"))
+    mode = (kind, "gro" if offload else "plain")
+    servers = leat_programs(folder / "bench_udp_leat", *mode)
+    # No library at all.
+    servers["bare mmsg"] = Program(folder / "bench_udp_mmsg", arguments=mode)
+    peers = ["libuv", "asio"]
+    servers.update({p: Program(folder / f"bench_udp_{p}", arguments=mode) for p in peers})
+    return Suite(f"UDP {kind} {mode[1]}", servers, peers, rows)
+
+
 def suites(build, quick, only):
     """Those with a row whose title has `only`, and of their rows these."""
-    found = [make(build, quick) for make in (echo, http)]
+    found = [echo(build, quick), http(build, quick)]
+    found += [udp(build, quick, kind, offload) for offload in (False, True)
+              for kind in ("echo", "sink")]
     for suite in found:
         suite.rows = [row for row in suite.rows if only in row.title]
     return found

@@ -33,6 +33,7 @@ void Load::finish() {
 
 std::unique_ptr<Load> make_load(const ClientOptions& options, const Target& target) {
   if (options.mode == "churn") return make_churn(options, target);
+  if (options.mode == "udp") return make_udp(options, target);
   if (options.depth > 0) return make_http(options, target);
   return make_echo(options, target);
 }
@@ -93,9 +94,10 @@ void fail(const char* what) {
 namespace {
 
 constexpr const char* kUsage =
-    "bench_client echo|http|churn|count|idle --target PORT:PID... [--rounds N] [--turn SECONDS]\n"
+    "bench_client echo|http|churn|udp|count|idle --target PORT:PID... [--rounds N] [--turn "
+    "SECONDS]\n"
     "             [--connections N] [--size BYTES] [--depth REQUESTS] [--close rst|fin]\n"
-    "             [--messages N]\n";
+    "             [--messages N] [--sink on] [--offload on]\n";
 
 /// False if an option is not known.
 bool read_option(ClientOptions& options, const std::string& name, const char* value) {
@@ -113,6 +115,10 @@ bool read_option(ClientOptions& options, const std::string& name, const char* va
     options.size = std::strtoul(value, nullptr, 10);
   } else if (name == "--depth") {
     options.depth = std::strtoul(value, nullptr, 10);
+  } else if (name == "--offload") {
+    options.gso = std::strcmp(value, "on") == 0;
+  } else if (name == "--sink") {
+    options.sink = std::strcmp(value, "on") == 0;
   } else if (name == "--messages") {
     options.messages = std::strtoul(value, nullptr, 10);
   } else if (name == "--close") {
@@ -207,9 +213,9 @@ int run(int count, char** arguments) {
   raise_descriptor_limit();
   if (understood && !options.targets.empty() && options.connections > 0 && options.size > 0) {
     if (options.mode == "http" && options.depth == 0) options.depth = 1;
-    const bool in_turns =
-        options.mode == "echo" || options.mode == "http" || options.mode == "churn";
-    if (in_turns) return run_rounds(options);
+    for (const char* mode : {"echo", "http", "churn", "udp"}) {
+      if (options.mode == mode) return run_rounds(options);
+    }
     if (options.mode == "count") return run_count(options);
     if (options.mode == "idle") return run_idle(options);
   }

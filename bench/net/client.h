@@ -29,8 +29,10 @@ struct ClientOptions {
   double turn = 0.05;           ///< Seconds of load on one server, a tenth of it unmeasured.
   std::size_t connections = 1;  ///< At the same time, to one server.
   std::size_t size = 64;        ///< Bytes of a message.
-  std::size_t depth = 0;        ///< Requests to an HTTP server at once; 0: an echo server.
+  std::size_t depth = 0;        ///< Requests or datagrams in a row.
   std::size_t messages = 1000;  ///< count: so many on each connection.
+  bool gso = false;             ///< udp: bursts go and come as one piece, by GSO and GRO.
+  bool sink = false;            ///< udp: one acknowledgement for a burst; else the echo.
   bool reset = true;            ///< churn: end by RST rather than FIN.
 };
 
@@ -81,6 +83,8 @@ class Load {
 [[nodiscard]] std::unique_ptr<Load> make_churn(const ClientOptions& options, const Target& target);
 /// Each of N connections sends `depth` requests at once, and again when all are answered.
 [[nodiscard]] std::unique_ptr<Load> make_http(const ClientOptions& options, const Target& target);
+/// Each of N sockets sends `depth` datagrams in a row, and again when they are answered.
+[[nodiscard]] std::unique_ptr<Load> make_udp(const ClientOptions& options, const Target& target);
 /// The one of these that `options` ask for.
 [[nodiscard]] std::unique_ptr<Load> make_load(const ClientOptions& options, const Target& target);
 /// N connections, one message there and back on each, then silence until standard input ends.

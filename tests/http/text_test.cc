@@ -31,6 +31,23 @@ TEST(HttpText, ComparesWithoutCase) {
   EXPECT_FALSE(equal_ignoring_case("[", "{"));  // they differ in bit 5, as letters' cases do
 }
 
+TEST(HttpText, ComparesEveryByteAtEveryPlaceAsAlone) {
+  for (std::size_t size = 1; size <= 20; ++size) {
+    for (std::size_t place = 0; place < size; ++place) {
+      std::string a(size, 'z');  // the last letter: beside it a carry would show
+      std::string b(size, 'Z');
+      for (int x = 0; x < 256; ++x) {
+        a[place] = static_cast<char>(x);
+        for (int y = 0; y < 256; ++y) {
+          b[place] = static_cast<char>(y);
+          ASSERT_EQ(equal_ignoring_case(a, b), to_lower(a[place]) == to_lower(b[place]))
+              << "bytes " << x << " and " << y << " at " << place << " of " << size;
+        }
+      }
+    }
+  }
+}
+
 TEST(HttpText, TrimsSpaceAndTabOnly) {
   EXPECT_EQ(trim(" \t a b \t"), "a b");
   EXPECT_EQ(trim(" \t "), "");

@@ -134,6 +134,11 @@ class FieldScan {
     }
   }
   void look_at_connection(std::string_view value) {
+    // As it nearly always is.
+    if (equal_ignoring_case(value, "keep-alive")) {
+      keep_alive_ = true;
+      return;
+    }
     while (const auto option = next_list_element(value)) {
       if (equal_ignoring_case(*option, "close")) close_ = true;
       if (equal_ignoring_case(*option, "keep-alive")) keep_alive_ = true;

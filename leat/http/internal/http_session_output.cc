@@ -1,5 +1,6 @@
 // From responses to bytes.
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -25,6 +26,16 @@ void append_number(std::string& out, Integer number, int base = 10) {
   std::array<char, 20> digits;
   const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number, base);
   out.append(digits.data(), end.ptr);
+}
+
+void append_length(std::string& out, std::uint64_t length) {
+  static constexpr std::string_view kName = "Content-Length: ";
+  std::array<char, kName.size() + 20 + 2> line;
+  char* end = std::copy(kName.begin(), kName.end(), line.data());
+  end = std::to_chars(end, line.data() + line.size(), length).ptr;
+  *end++ = '\r';
+  *end++ = '\n';
+  out.append(line.data(), end);
 }
 
 Error gone() {
@@ -90,9 +101,7 @@ void HttpSession::write_head(const HttpResponse& response, std::optional<std::ui
   }
   out += response.header_lines();
   if (length) {
-    out += "Content-Length: ";
-    append_number(out, *length);
-    out += "\r\n";
+    append_length(out, *length);
   } else if (chunked) {
     out += "Transfer-Encoding: chunked\r\n";
   }

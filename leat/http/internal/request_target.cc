@@ -1,6 +1,7 @@
 #include "leat/http/internal/request_target.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 
 #include "leat/http/internal/text.h"
@@ -8,15 +9,32 @@
 namespace leat::http::internal {
 namespace {
 
-bool is_target_char(char c) {
-  const auto byte = static_cast<unsigned char>(c);
-  return byte > 0x20 && byte < 0x7f && c != '"' && c != '#' && c != '<' && c != '>';
-}
-
-bool is_reg_name_char(char c) {
+struct CharClasses {
+  std::array<bool, 256> target{};
   // unreserved, sub-delims and the '%' of pct-encoded (RFC 3986, 2.2 and 2.3).
-  return is_alpha(c) || is_digit(c) ||
-         std::string_view("-._~!$&'()*+,;=%").find(c) != std::string_view::npos;
+  std::array<bool, 256> reg_name{};
+};
+
+constexpr CharClasses make_classes() {
+  CharClasses classes;
+  for (std::size_t byte = 0; byte < 256; ++byte) {
+    const char c = static_cast<char>(byte);
+    classes.target[byte] =
+        byte > 0x20 && byte < 0x7f && c != '"' && c != '#' && c != '<' && c != '>';
+    classes.reg_name[byte] = is_alpha(c) || is_digit(c);
+  }
+  for (const char c : std::string_view("-._~!$&'()*+,;=%")) {
+    classes.reg_name[static_cast<unsigned char>(c)] = true;
+  }
+  return classes;
+}
+constexpr CharClasses kClasses = make_classes();
+
+bool is_target_char(char c) {
+  return kClasses.target[static_cast<unsigned char>(c)];
+}
+bool is_reg_name_char(char c) {
+  return kClasses.reg_name[static_cast<unsigned char>(c)];
 }
 
 bool is_port(std::string_view text) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cstddef>
+#include <cstring>
 
 namespace leat::http::internal {
 namespace {
@@ -20,6 +21,31 @@ constexpr std::array<bool, 256> make_token_table() {
   return table;
 }
 constexpr auto kToken = make_token_table();
+
+constexpr std::uint64_t kEach = 0x0101'0101'0101'0101;
+
+/// to_lower() of eight characters at once.
+std::uint64_t to_lower_8(std::uint64_t text) {
+  // The top bit of each byte of a sum tells whether its character reaches 'A', or passes 'Z'; with
+  // seven bits to a character no sum carries over into the next one.
+  const std::uint64_t low_bits = text & (kEach * 0x7f);
+  const std::uint64_t from_a = low_bits + kEach * (0x80 - 'A');
+  const std::uint64_t beyond_z = low_bits + kEach * (0x80 - 'Z' - 1);
+  const std::uint64_t is_upper = (from_a ^ beyond_z) & ~text & (kEach * 0x80);
+  return text | (is_upper >> 2);
+}
+
+template <typename Integer>
+Integer load(const char* text) {
+  Integer bytes;
+  std::memcpy(&bytes, text, sizeof bytes);
+  return bytes;
+}
+
+/// The first and the last four characters of four to eight.
+std::uint64_t ends(const char* text, std::size_t size) {
+  return (std::uint64_t{load<std::uint32_t>(text)} << 32) | load<std::uint32_t>(text + size - 4);
+}
 
 }  // namespace
 
@@ -39,9 +65,25 @@ bool is_field_value(std::string_view text) {
 }
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
-           return to_lower(x) == to_lower(y);
-         });
+  const std::size_t size = a.size();
+  if (size != b.size()) return false;
+  const char* x = a.data();
+  const char* y = b.data();
+  if (size < 4) {
+    for (std::size_t i = 0; i < size; ++i) {
+      if (to_lower(x[i]) != to_lower(y[i])) return false;
+    }
+    return true;
+  }
+  if (size < 8) return to_lower_8(ends(x, size)) == to_lower_8(ends(y, size));
+  // The last eight may overlap those before.
+  for (std::size_t i = 0; i < size - 8; i += 8) {
+    if (to_lower_8(load<std::uint64_t>(x + i)) != to_lower_8(load<std::uint64_t>(y + i))) {
+      return false;
+    }
+  }
+  return to_lower_8(load<std::uint64_t>(x + size - 8)) ==
+         to_lower_8(load<std::uint64_t>(y + size - 8));
 }
 
 std::string_view trim(std::string_view text) {
