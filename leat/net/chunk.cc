@@ -8,11 +8,6 @@
 
 namespace leat {
 
-namespace {
-// Less is a waste of a block.
-constexpr std::size_t kSmallestInBlock = 2048;
-}  // namespace
-
 void internal::ChunkAccount::give_back(std::size_t bytes) noexcept {
   held_ -= bytes;
   if (connection_ != nullptr) connection_->chunk_was_freed();
@@ -24,7 +19,6 @@ Chunk::Chunk(ReceiveBuffer& input, std::size_t count, BufferPool& pool,
   LEAT_ASSERT(count > 0 && count <= input.size(), "a chunk of what is not there");
   if (count == input.size() && count >= input.capacity() / 2 && input.capacity() > 0) {
     // All of it, in memory of its own: nothing to copy.
-    cost_ = input.capacity();
     ReceiveBuffer::OwnMemory own = input.release();
     bytes_ = own.bytes;
     memory_ = std::move(own.memory);
@@ -34,31 +28,31 @@ Chunk::Chunk(ReceiveBuffer& input, std::size_t count, BufferPool& pool,
     bytes_ = {to, count};
     input.consume(count);
   }
-  account_->add(cost_);
+  counted_ = bytes_.size();
+  account_->add(counted_);
 }
 
 char* Chunk::allocate(std::size_t size, BufferPool& pool) {
-  if (size >= kSmallestInBlock && size <= pool.block_size()) {
+  // Never more than twice what is counted.
+  if (size >= pool.block_size() / 2 && size <= pool.block_size()) {
     block_ = pool.take();
-    cost_ = pool.block_size();
     return reinterpret_cast<char*>(block_.data());
   }
   memory_ = std::make_unique_for_overwrite<char[]>(size);
-  cost_ = size;
   return memory_.get();
 }
 
 Chunk::~Chunk() {
   block_.reset();
   memory_.reset();
-  if (account_ != nullptr) account_->give_back(cost_);
+  if (account_ != nullptr) account_->give_back(counted_);
 }
 
 void Chunk::swap(Chunk& other) noexcept {
   std::swap(bytes_, other.bytes_);
   std::swap(memory_, other.memory_);
   std::swap(block_, other.block_);
-  std::swap(cost_, other.cost_);
+  std::swap(counted_, other.counted_);
   std::swap(account_, other.account_);
 }
 

@@ -34,8 +34,8 @@ class ChunkAccount {
 
 }  // namespace internal
 
-/// Bytes that a connection has received, in memory of its own, which counts against the
-/// connection's receive_limit until it is destroyed: whoever keeps chunks slows the peer down, and
+/// Bytes that a connection has received, in memory of its own. They count against the connection's
+/// receive_limit until the chunk is destroyed: whoever keeps chunks slows the peer down, and
 /// whoever keeps the whole limit and reads on waits until some of it is destroyed. May outlive its
 /// connection, but belongs to its loop's thread, also to be destroyed there.
 class Chunk {
@@ -75,7 +75,7 @@ class Chunk {
   std::string_view bytes_;
   std::unique_ptr<char[]> memory_;  // or
   PooledBuffer block_;
-  std::size_t cost_ = 0;
+  std::size_t counted_ = 0;
   std::shared_ptr<internal::ChunkAccount> account_;
 };
 

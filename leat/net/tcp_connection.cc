@@ -138,6 +138,7 @@ void TcpConnection::end_soon(CloseReason reason) {
   if (state() == State::kClosed || ending_soon_) return;
   loop_.queue_in_loop([self = shared_from_this(), reason] { self->finish(reason); });
   ending_soon_ = true;
+  close_reason_ = reason;
   state_.store(State::kClosing, std::memory_order_relaxed);
 }
 

@@ -138,9 +138,9 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection>,
   // pointer go. When such a task uses it, the connection does not close by itself at the peer's
   // end: that is for the task, or for who keeps the task (TcpServer::serve()).
 
-  /// The next bytes, at least one; an empty Chunk once the peer has finished. From the first read
-  /// on, input is for reads and on_message is not called any more. One read at a time: a second one
-  /// fails with EBUSY.
+  /// The next bytes, from one to half of receive_limit; an empty Chunk once the peer has finished.
+  /// From the first read on, input is for reads and on_message is not called any more. One read at
+  /// a time: a second one fails with EBUSY.
   [[nodiscard]] internal::ReadWait read();
   /// `count` bytes; fewer only if the peer has finished. Fails with EMSGSIZE if that is more than
   /// receive_limit.

@@ -104,7 +104,7 @@ bool TcpConnection::begin_read(internal::ReadWait& wait) {
     wait.fail(Error::from_errno(EBUSY, "read while another read waits"));
     return false;
   }
-  if (state() != State::kOpen) {
+  if (state() != State::kOpen && !side.end_taken) {
     end_read(wait);
     return false;
   }
@@ -123,8 +123,6 @@ bool TcpConnection::satisfy(internal::ReadWait& wait) {
   const bool is_last = peer_finished_ || side.no_more;
   const bool end = is_last && receive_buffer_.empty();
   if (!wait.take_from(receive_buffer_, is_last)) return false;
-  // A chunk may cost more than its bytes did.
-  if (held_input() >= receive_limit()) pause(kByFullBuffer);
   if (end) {
     side.end_taken = true;
     if (finish_ == Finish::kSent && peer_finished_) end_soon(CloseReason::kPeerClosed);

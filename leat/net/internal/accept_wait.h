@@ -18,7 +18,7 @@ struct AcceptTag;
 class AcceptWait final : public Wait, public Link<AcceptTag> {
  public:
   explicit AcceptWait(std::shared_ptr<ListenerCore> core) : core_(std::move(core)) {}
-  ~AcceptWait();
+  ~AcceptWait() = default;
 
   [[nodiscard]] Result<TcpConnectionPtr> await_resume();
 
@@ -27,7 +27,6 @@ class AcceptWait final : public Wait, public Link<AcceptTag> {
   void give(ConnectedSocket socket) { socket_ = std::move(socket); }
   using Wait::give_up;
   using Wait::resume;
-  using Wait::resume_soon;
 
  private:
   bool begin() override;

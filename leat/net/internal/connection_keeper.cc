@@ -13,9 +13,11 @@ namespace {
 struct CloseAtLast {
   TcpConnectionPtr connection;
 
-  void operator()(TcpConnection* /*connection*/) const noexcept {
+  void operator()(TcpConnection* /*connection*/) noexcept {
+    // A weak pointer of the user's keeps this object, but not the connection.
+    const TcpConnectionPtr last = std::move(connection);
     try {
-      connection->close();
+      last->close();
     } catch (const std::bad_alloc&) {
       LEAT_LOG_ERROR_LIMITED("a connection that nobody uses stays open: out of memory");
     }

@@ -1,5 +1,6 @@
 #include "leat/net/internal/connection_waits.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -61,8 +62,9 @@ bool ReadWait::take_from(ReceiveBuffer& input, bool is_last) {
 std::optional<std::size_t> ReadWait::find(std::string_view input) {
   switch (kind_) {
     case Kind::kAny:
+      // Half of the limit, so that whoever keeps one chunk while it reads the next gets that.
       if (input.empty()) return std::nullopt;
-      return input.size();
+      return std::min(input.size(), std::max<std::size_t>(connection_->receive_limit() / 2, 1));
     case Kind::kCount:
       if (most_ > connection_->receive_limit()) {
         fail(Error::from_errno(EMSGSIZE, "read of more than receive_limit"));

@@ -10,10 +10,6 @@ namespace leat::internal {
 
 // The wait.
 
-AcceptWait::~AcceptWait() {
-  if (socket_) core_->give_back(std::move(*socket_));
-}
-
 bool AcceptWait::begin() {
   return core_->begin_accept(*this);
 }
@@ -59,7 +55,11 @@ void ListenerCore::close() {
   while (AcceptWait* wait = waits_.pop_front()) wait->give_up();
   sockets_.clear();
   if (!acceptor_) return;
-  // Perhaps its callback is on the stack, and the task that it made go on is the one to call here.
+  if (!in_callback_) {
+    acceptor_.reset();
+    return;
+  }
+  // A task that it made go on is the one that calls here.
   acceptor_->pause();
   loop_.release_later(std::shared_ptr<Acceptor>(std::move(acceptor_)));
   loop_.release_later(shared_from_this());
@@ -77,16 +77,6 @@ bool ListenerCore::begin_accept(AcceptWait& wait) {
   return false;
 }
 
-void ListenerCore::give_back(ConnectedSocket socket) {
-  if (closed_) return;
-  if (AcceptWait* wait = waits_.pop_front()) {
-    wait->give(std::move(socket));
-    wait->resume_soon();
-  } else {
-    sockets_.push_front(std::move(socket));
-  }
-}
-
 TcpConnectionPtr ListenerCore::adopt(ConnectedSocket socket) {
   const Result<void> applied =
       apply_to_accepted(socket.fd.get(), options_.connection, socket.peer.family());
@@ -102,6 +92,7 @@ void ListenerCore::take(std::vector<ConnectedSocket>&& sockets) {
     acceptor_->pause();
   }
   // Whoever goes on may accept again, or destroy the listener.
+  in_callback_ = true;
   while (!closed_ && !sockets_.empty()) {
     AcceptWait* wait = waits_.pop_front();
     if (wait == nullptr) break;
@@ -109,6 +100,7 @@ void ListenerCore::take(std::vector<ConnectedSocket>&& sockets) {
     sockets_.pop_front();
     wait->resume();
   }
+  in_callback_ = false;
 }
 
 }  // namespace leat::internal

@@ -27,8 +27,6 @@ class ListenerCore final : public std::enable_shared_from_this<ListenerCore> {
 
   /// False if the wait already has a socket, or never will.
   [[nodiscard]] bool begin_accept(AcceptWait& wait);
-  /// A task was destroyed before it took what it had been given.
-  void give_back(ConnectedSocket socket);
   [[nodiscard]] TcpConnectionPtr adopt(ConnectedSocket socket);
 
   [[nodiscard]] const Acceptor* acceptor() const { return acceptor_.get(); }
@@ -43,6 +41,7 @@ class ListenerCore final : public std::enable_shared_from_this<ListenerCore> {
   std::unique_ptr<Acceptor> acceptor_;
   bool is_paused_ = false;
   bool closed_ = false;
+  bool in_callback_ = false;  // of the acceptor
   EventLoop::ExitId exit_id_ = 0;
   std::deque<ConnectedSocket> sockets_;  // that nobody has asked for yet
   LinkedList<AcceptWait, AcceptTag> waits_;
