@@ -45,7 +45,8 @@ Result<std::unique_ptr<Poller>> create_uring_or_epoll() {
 Result<PollerKind> kind_of_environment() {
   const char* value = std::getenv("LEAT_POLLER");
   const std::string_view wanted = value == nullptr ? "" : value;
-  if (wanted.empty() || wanted == "epoll") return PollerKind::kEpoll;
+  if (wanted.empty()) return PollerKind::kUringIfPossible;
+  if (wanted == "epoll") return PollerKind::kEpoll;
   if (wanted == "uring" || wanted == "io_uring") return PollerKind::kUring;
   return Error::invalid_argument("LEAT_POLLER must be epoll or uring, is: " + std::string(wanted));
 }

@@ -20,13 +20,14 @@ class Uring;
 
 /// The kinds of Poller that can be asked for.
 enum class PollerKind {
-  /// What the environment variable LEAT_POLLER says (epoll or uring); without it, epoll.
+  /// What the environment variable LEAT_POLLER says (epoll or uring), for all loops that ask for
+  /// nothing else; without it, kUringIfPossible.
   kDefault,
   kEpoll,
   /// io_uring, or an error that says what the machine lacks.
   kUring,
-  /// io_uring where the kernel has all that is needed and allows it, otherwise epoll; the log says
-  /// once which, and why.
+  /// io_uring where the kernel has all that is needed and allows it (Linux 6.1), otherwise epoll;
+  /// the log says once which, and why.
   kUringIfPossible,
 };
 
