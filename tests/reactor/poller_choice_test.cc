@@ -66,13 +66,14 @@ std::string use(PollerKind kind) {
 }
 
 TEST(PollerChoice, TheEnvironmentDecides) {
+  const char* best = has_uring() ? "io_uring" : "epoll";
   {
     const Environment unset(nullptr);
-    EXPECT_EQ(use(PollerKind::kDefault), "epoll");
+    EXPECT_EQ(use(PollerKind::kDefault), best);
   }
   {
     const Environment empty("");
-    EXPECT_EQ(use(PollerKind::kDefault), "epoll");
+    EXPECT_EQ(use(PollerKind::kDefault), best);
   }
   {
     const Environment epoll("epoll");
