@@ -130,7 +130,8 @@ TEST_P(UringTransportEnds, ByClose) {
   {
     RawClient client(fixture_.address());
     prepare(client);
-    connection_->close();
+    // Before the client finishes, for its end would close the connection as well.
+    run_on(fixture_.base(), [this] { connection_->close(); });
     client.finish_writing();
     // All that was sent comes, and then the end.
     std::string bytes = client.read_to_end();
