@@ -97,7 +97,8 @@ bool HttpReader::take_head(std::string_view& bytes, std::size_t content_size) {
   content_ = 0;
   missing_ = length_;
   part_ = chunked_ ? Part::kChunkSize : Part::kContent;
-  if (!chunked_ && length_ != content_size) throw std::runtime_error("the content is another");
+  if (!chunked_ && length_ != content_size)
+    throw std::runtime_error("the content has another size");
   return true;
 }
 
@@ -140,7 +141,8 @@ void HttpReader::end_of_size_line(std::size_t content_size) {
   kept_.clear();
   content_ += missing_;
   part_ = missing_ > 0 ? Part::kChunk : Part::kTrailer;
-  if (missing_ == 0 && content_ != content_size) throw std::runtime_error("the content is another");
+  if (missing_ == 0 && content_ != content_size)
+    throw std::runtime_error("the content has another size");
 }
 
 bool HttpReader::take_content(std::string_view& bytes) {
