@@ -1,9 +1,10 @@
 """examples/echo.cc"""
 
+import signal
 import socket
 import threading
 
-from example import ExampleTest, main, receive, receive_to_end
+from example import DEADLINE, ExampleTest, main, receive, receive_to_end
 
 
 class EchoTest(ExampleTest):
@@ -37,8 +38,12 @@ class EchoTest(ExampleTest):
         client = self.connect()
         client.sendall(b"x")
         receive(client, 1)
-        self.assertIn("1 finished, 0 cut", self.stop())
+        self.process.send_signal(signal.SIGTERM)
         self.assertEqual(client.recv(1), b"")
+        client.close()  # Now, for a peer that never finishes is cut when the time is over.
+        output, errors = self.process.communicate(timeout=DEADLINE)
+        self.assertIn("1 finished, 0 cut", output, errors)
+        self.assertEqual(self.process.returncode, 0)
 
     def test_says_what_is_wrong(self):
         self.refuses(["127.0.0.1:port"], "echo: ")

@@ -82,12 +82,18 @@ TEST(FileLoad, ColdFilesAreNotWaitedFor) {
   TemporaryTree tree;
   tree.write("a", std::string(3'000'000, 'x'));
   const OpenedFile file = open(tree, "a");
-  if (!make_cold(file)) GTEST_SKIP() << "this file system keeps its files in memory";
+  // Having looked in vain, the kernel may fetch the file by itself before the next look.
+  bool was_cold = false;
+  for (int i = 0; i < 20 && !was_cold; ++i) {
+    if (!make_cold(file)) GTEST_SKIP() << "this file system keeps its files in memory";
+    std::vector<FilePart> small = {{"", file.fd, 0, 10}};
+    was_cold = !load_parts(small, 100, Waiting::kNever);
+    EXPECT_EQ(small[0].length, was_cold ? 10u : 0u);
+    std::vector<FilePart> large = {{"", file.fd, 0, 3'000'000}};
+    was_cold = was_cold && !load_parts(large, 100, Waiting::kNever);
+  }
+  EXPECT_TRUE(was_cold);
   std::vector<FilePart> large = {{"", file.fd, 0, 3'000'000}};
-  std::vector<FilePart> small = {{"", file.fd, 0, 10}};
-  EXPECT_FALSE(load_parts(small, 100, Waiting::kNever));
-  EXPECT_EQ(small[0].length, 10u) << "untouched";
-  EXPECT_FALSE(load_parts(large, 100, Waiting::kNever));
   EXPECT_TRUE(load_parts(large, 100, Waiting::kAllowed));
   EXPECT_TRUE(load_parts(large, 100, Waiting::kNever));
 }

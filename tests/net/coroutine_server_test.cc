@@ -75,8 +75,8 @@ INSTANTIATE_TEST_SUITE_P(EveryBalance, CoroutineServer,
                          [](const auto& test) { return std::string(to_string(test.param)); });
 
 TEST(CoroutineServerTest, WhatItWritesBeforeItReturnsArrives) {
-  ServerFixture fixture;
   const std::string sent = pattern(3'000'000);
+  ServerFixture fixture;
   fixture.server().serve([&](TcpConnectionPtr c) -> Task<> { (co_await c->write(sent)).value(); });
   fixture.start();
   RawClient client(fixture.address());
