@@ -86,8 +86,8 @@ class EventLoop {
   void run_in_loop(LoopTask task);
 
   /// Runs `task` in step 5 of this iteration or the next; wakes the loop at once, also if it is
-  /// not running yet. Tasks of one thread run in the order in which it queued them; between
-  /// threads there is no order. From any thread, while the loop lives; see handle().
+  /// not running yet. Tasks run in the order in which they were queued, also those of different
+  /// threads if one knew of the other's. From any thread, while the loop lives; see handle().
   void queue_in_loop(LoopTask task);
 
   /// For other threads that may outlive the loop.

@@ -1,8 +1,10 @@
 // The numbered rules of waking a loop, docs/event-loop.md.
 #include <array>
 #include <atomic>
+#include <future>
 #include <memory>
 #include <numeric>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -164,6 +166,41 @@ TEST_F(EventLoopWakeUp, W6EachThreadsTasksKeepTheirOrder) {
   std::vector<int> expected(kTasks);
   std::iota(expected.begin(), expected.end(), 0);
   for (const std::vector<int>& each : order) EXPECT_EQ(each, expected);
+}
+
+TEST_F(EventLoopWakeUp, W6ATaskRunsBehindThoseThatItsThreadKnewOf) {
+  std::string order;
+  const auto note = [&](char letter) { return [&order, letter] { order += letter; }; };
+  const auto elsewhere = [&](char letter) {
+    std::thread([&] { loop.queue_in_loop(note(letter)); }).join();
+  };
+  loop.queue_in_loop(note('a'));
+  elsewhere('b');
+  loop.queue_in_loop(note('c'));
+  elsewhere('d');
+  EXPECT_TRUE(loop.handle().queue(note('e')));
+  iterate();
+  loop.queue_in_loop(note('f'));
+  elsewhere('g');
+  iterate();
+  EXPECT_EQ(order, "abcdefg");
+}
+
+TEST_F(EventLoopWakeUp, W6ATaskOfTheLoopIsBeforeThoseOfWhoeverItTold) {
+  std::string order;
+  std::promise<void> queued;
+  std::thread told([&] {
+    queued.get_future().wait();
+    loop.queue_in_loop([&] { order += '2'; });
+  });
+  loop.queue_in_loop([&] {
+    loop.queue_in_loop([&] { order += '1'; });
+    queued.set_value();
+    told.join();
+  });
+  iterate();
+  iterate();
+  EXPECT_EQ(order, "12");
 }
 
 TEST_F(EventLoopWakeUp, W5NoneIsLostAmongManySenders) {

@@ -23,7 +23,9 @@ Result<std::shared_ptr<LoopMailbox>> LoopMailbox::create() {
 }
 
 bool LoopMailbox::post(LoopTask task) {
-  if (is_in_loop_thread()) {
+  const bool in_loop_thread = is_in_loop_thread();
+  // The loop's own need no lock, unless others' came before: then they go behind those.
+  if (in_loop_thread && !has_tasks_.load()) {
     tasks_.push(std::move(task));
     return true;
   }
@@ -33,6 +35,7 @@ bool LoopMailbox::post(LoopTask task) {
     posted_.push_back(std::move(task));
     has_tasks_.store(true);
   }
+  if (in_loop_thread) return true;
   if (sleeping_.load() && sleeping_.exchange(false)) wake();
   return true;
 }
@@ -59,12 +62,11 @@ void LoopMailbox::woke_up() {
 }
 
 void LoopMailbox::collect() {
-  if (has_tasks_.load()) {
-    const std::lock_guard lock(mutex_);
-    tasks_.move_to_round(posted_);
-    has_tasks_.store(false);
-  }
   tasks_.begin_round();
+  if (!has_tasks_.load()) return;
+  const std::lock_guard lock(mutex_);
+  tasks_.move_to_round(posted_);
+  has_tasks_.store(false);
 }
 
 void LoopMailbox::clear_wake_up() {

@@ -16,7 +16,11 @@ namespace leat::internal {
 
 /// Shared by a loop and its handles, so it outlives the loop for those that still hold one.
 ///
-/// The loop's own thread queues without a lock. Another thread wakes the loop only when it sleeps:
+/// The loop's own thread queues without a lock, unless tasks of others wait: then behind those, so
+/// that a task which follows from another runs after it, whoever queued the two. A round takes the
+/// loop's own first: they were queued while nobody else's waited.
+///
+/// Another thread wakes the loop only when it sleeps:
 ///
 ///     sender                                   loop
 ///     ------                                   ----
@@ -65,7 +69,7 @@ class LoopMailbox {
   std::atomic<bool> has_tasks_{false};  // posted_ is not empty; written under mutex_
   std::mutex mutex_;
   bool closed_ = false;           // guarded by mutex_
-  std::vector<LoopTask> posted_;  // by other threads; guarded by mutex_
+  std::vector<LoopTask> posted_;  // by other threads, and what followed; guarded by mutex_
   TaskRounds tasks_;              // the loop's thread only
 };
 
