@@ -158,12 +158,16 @@ void TcpConnection::stop_gracefully() {
 
 void TcpConnection::transport_failed(int number, std::string_view what) {
   if (state() == State::kClosed) return;
-  Error error = Error::from_errno(number, std::string(what) + " with " + peer_.to_string());
-  if (!announced_) {
-    LEAT_LOG_DEBUG("connection {} fails: {}", id_, error.message());
-    start_error_ = std::make_unique<Error>(std::move(error));
-  } else if (profile_->callbacks.on_error) {
-    call(profile_->callbacks.on_error, error);
+  try {
+    Error error = Error::from_errno(number, std::string(what) + " with " + peer_.to_string());
+    if (!announced_) {
+      LEAT_LOG_DEBUG("connection {} fails: {}", id_, error.message());
+      start_error_ = std::make_unique<Error>(std::move(error));
+    } else if (profile_->callbacks.on_error) {
+      call(profile_->callbacks.on_error, error);
+    }
+  } catch (const std::bad_alloc&) {
+    // Then it ends without the words.
   }
   const bool reset = number == ECONNRESET || number == EPIPE;
   const CloseReason reason = reset ? CloseReason::kReset : CloseReason::kError;

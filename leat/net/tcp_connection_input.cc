@@ -72,7 +72,11 @@ void TcpConnection::deliver() {
 
 void TcpConnection::deliver_again() {
   delivery_scheduled_ = false;
-  if (state() == State::kOpen && !receive_buffer_.empty() && (pauses_ & kByUser) == 0) deliver();
+  try {
+    if (state() == State::kOpen && !receive_buffer_.empty() && (pauses_ & kByUser) == 0) deliver();
+  } catch (const std::bad_alloc&) {
+    transport_failed(ENOMEM, "receiving");
+  }
   if (state() != State::kClosed) transport_->continue_input();
 }
 
@@ -122,12 +126,15 @@ void TcpConnection::pause_reading() {
 void TcpConnection::resume_reading() {
   loop_.assert_in_loop_thread();
   if (state() != State::kOpen) return;
-  const std::uint8_t before = pauses_;
-  if (held_input() < profile_->options.receive_limit) resume(kByFullBuffer);
+  const bool is_full = held_input() >= profile_->options.receive_limit;
+  const bool changes = (pauses_ & kByUser) != 0 || (!is_full && (pauses_ & kByFullBuffer) != 0);
+  if (changes && !receive_buffer_.empty() && !delivery_scheduled_) {
+    // First: if there is no memory for it, nothing has happened and one can try again.
+    loop_.queue_in_loop([self = shared_from_this()] { self->deliver_again(); });
+    delivery_scheduled_ = true;
+  }
+  if (!is_full) resume(kByFullBuffer);
   resume(kByUser);
-  if (before == pauses_ || receive_buffer_.empty() || delivery_scheduled_) return;
-  loop_.queue_in_loop([self = shared_from_this()] { self->deliver_again(); });
-  delivery_scheduled_ = true;
 }
 
 void TcpConnection::pause(PauseReason reason) {

@@ -234,6 +234,23 @@ TEST_F(UringTest, ADescriptorIsClosedBehindItsRequests) {
   EXPECT_EQ(watching.results, std::vector{-ECANCELED});
 }
 
+TEST_F(UringTest, ADescriptorIsClosedThoughTheQueueIsFull) {
+  std::vector<Noted> nothing(6'000);
+  Noted receiving;
+  receive(ends.a, receiving);
+  serve();
+  for (Noted& operation : nothing) submit_nothing(operation);
+  ring->flush();
+  ring->cancel(receiving);
+  ring->close_later(std::move(ends.a));
+  ring->flush();
+  char byte;
+  EXPECT_EQ(::recv(ends.b.get(), &byte, 1, MSG_DONTWAIT), 0) << "the peer has not been told";
+  serve();
+  EXPECT_EQ(receiving.results, std::vector{-ECANCELED});
+  for (const Noted& operation : nothing) ASSERT_EQ(operation.results, std::vector{0});
+}
+
 TEST_F(UringTest, ThatIsRefusedByTheKernelSaysSoAndEnds) {
   ring.reset();
   bool denied = false;

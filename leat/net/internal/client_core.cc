@@ -205,7 +205,12 @@ void ClientCore::connection_closed(TcpConnection& connection) {
   loop_.release_later(std::exchange(connection_, nullptr));
   if (torn_down_) return;
   if (!connection.is_announced()) {
-    if (connection.start_error() != nullptr) fail_attempt(*connection.start_error());
+    if (connection.start_error() != nullptr) {
+      fail_attempt(*connection.start_error());
+    } else if (connection.close_reason() == CloseReason::kError ||
+               connection.close_reason() == CloseReason::kHandshakeFailed) {
+      fail_attempt(Error::from_errno(ENOMEM, {}));  // there was no memory to say more
+    }
   } else if (std::exchange(connect_at_once_, false)) {
     attempt();
   } else if (reconnect_) {
