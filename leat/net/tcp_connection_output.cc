@@ -42,8 +42,8 @@ Result<void> TcpConnection::send(std::string&& bytes) {
   }
   Result<void> admitted = admit(bytes.size());
   if (!admitted) return admitted;
-  send_queue_->append(std::move(bytes));
   schedule_flush();
+  send_queue_->append(std::move(bytes));
   return {};
 }
 
@@ -58,8 +58,8 @@ Result<void> TcpConnection::send(std::span<const std::string_view> pieces) {
   }
   Result<void> admitted = admit(size);
   if (!admitted) return admitted;
-  send_queue_->append(pieces);
   schedule_flush();
+  send_queue_->append(pieces);
   return {};
 }
 
@@ -71,8 +71,8 @@ Result<void> TcpConnection::send(std::shared_ptr<const void> owner, std::string_
   }
   Result<void> admitted = admit(bytes.size());
   if (!admitted) return admitted;
-  send_queue_->append(std::move(owner), bytes);
   schedule_flush();
+  send_queue_->append(std::move(owner), bytes);
   return {};
 }
 
@@ -85,8 +85,8 @@ Result<void> TcpConnection::send_file(std::shared_ptr<const UniqueFd> file, std:
   }
   Result<void> admitted = admit(0);
   if (!admitted) return admitted;
-  send_queue_->append_file(std::move(file), offset, length);
   schedule_flush();
+  send_queue_->append_file(std::move(file), offset, length);
   return {};
 }
 
@@ -135,8 +135,8 @@ Result<void> TcpConnection::admit(std::size_t bytes) {
 Result<void> TcpConnection::send_in_loop(std::string_view bytes) {
   Result<void> admitted = admit(bytes.size());
   if (!admitted) return admitted;
-  if (bytes.size() < kDirectWrite || !write_directly(bytes)) send_queue_->append(bytes);
   schedule_flush();
+  if (bytes.size() < kDirectWrite || !write_directly(bytes)) send_queue_->append(bytes);
   return {};
 }
 
@@ -160,6 +160,7 @@ bool TcpConnection::write_directly(std::string_view bytes) {
   return true;
 }
 
+/// Before anything is queued, for it needs memory, and a send() that throws has queued nothing.
 void TcpConnection::schedule_flush() {
   // An own callback is followed by a flush.
   if (in_own_callback_ || flush_scheduled_) return;
@@ -180,10 +181,7 @@ void TcpConnection::flush() {
 
 void TcpConnection::write_output() {
   const bool was_blocked = transport_->is_blocked();
-  // A FIN waits for the output, or a callback that says that it has gone.
-  const bool at_once = finish_ == Finish::kAfterOutput || above_high_water_ ||
-                       profile_->callbacks.on_write_complete != nullptr;
-  handle_written(transport_->write(*send_queue_, at_once), was_blocked);
+  handle_written(transport_->write(*send_queue_), was_blocked);
 }
 
 void TcpConnection::bytes_sent(std::size_t count) {
@@ -209,7 +207,7 @@ void TcpConnection::handle_written(const internal::Transport::Written& written, 
       finish(CloseReason::kFileTruncated);
       return;
     case Kind::kAll:
-    case Kind::kPending:
+    case Kind::kNotReady:
     case Kind::kBlocked:
       break;
   }

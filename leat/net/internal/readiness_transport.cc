@@ -49,7 +49,7 @@ void ReadinessTransport::handle_error() {
   if (number != 0) user_->transport_failed(number, "connection");
 }
 
-Transport::Written ReadinessTransport::write(SendQueue& queue, bool /*at_once*/) {
+Transport::Written ReadinessTransport::write(SendQueue& queue) {
   const Written written = write_to_socket(fd(), closed_, queue, *user_, counters_);
   if (closed_) return written;
   if (written.kind == Written::Kind::kBlocked) {

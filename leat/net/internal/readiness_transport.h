@@ -16,7 +16,7 @@ class ReadinessTransport final : public Transport {
   Result<void> start(TransportUser& user) override;
   void set_user(TransportUser& user) override { user_ = &user; }
   Result<void> set_reading(bool on) override;
-  Written write(SendQueue& queue, bool at_once) override;
+  Written write(SendQueue& queue) override;
   std::size_t write_now(const SendQueue& queue, std::string_view bytes) override;
   [[nodiscard]] bool is_blocked() const override { return channel_.is_writing(); }
   void shutdown_write() override;

@@ -100,7 +100,7 @@ Result<void> TlsTransport::begin() {
   } else if (engine_->handshake() == TlsEngine::Status::kFailed) {
     return engine_->error();
   }
-  const Written written = send_output(false);
+  const Written written = inner_->write(*output_);
   if (written.kind == Written::Kind::kFailed) {
     return Error::from_errno(written.error, written.what);
   }
@@ -157,7 +157,7 @@ void TlsTransport::process_input() {
   if (closed_ || failed_) return;
   if (!output_->empty() && !is_blocked()) {
     // Answers to key updates, alerts, tickets.
-    const Written written = send_output(false);
+    const Written written = inner_->write(*output_);
     if (written.kind == Written::Kind::kFailed) {
       fail(written.error, written.what);
       return;
@@ -180,7 +180,7 @@ bool TlsTransport::go_on_with_handshake() {
     fail(engine_->error().number(), engine_->error().context());
     return false;
   }
-  const Written written = send_output(false);
+  const Written written = inner_->write(*output_);
   if (written.kind == Written::Kind::kFailed) {
     fail(written.error, written.what);
     return false;
@@ -270,19 +270,15 @@ void TlsTransport::run_later() {
 
 // Output.
 
-Transport::Written TlsTransport::send_output(bool at_once) {
-  return inner_->write(*output_, at_once);
-}
-
 void TlsTransport::bytes_sent(std::size_t count) {
   carried_ += count;
   output_->consume(count);
 }
 
-Transport::Written TlsTransport::write(SendQueue& queue, bool at_once) {
+Transport::Written TlsTransport::write(SendQueue& queue) {
   using Kind = Written::Kind;
   // The user writes again when it is ready.
-  if (!ready_) return {Kind::kPending};
+  if (!ready_) return {Kind::kNotReady};
   std::uint64_t budget = kWriteBudget;
   for (;;) {
     while (!queue.empty() && output_->memory_bytes() < kMaxOutput && budget > 0) {
@@ -291,10 +287,8 @@ Transport::Written TlsTransport::write(SendQueue& queue, bool at_once) {
       if (closed_ || written.kind != Kind::kAll) return written;
       budget -= std::min(budget, before - std::min(before, queue.total_bytes()));
     }
-    Written written = send_output(at_once);
+    Written written = inner_->write(*output_);
     if (closed_ || written.kind == Kind::kFailed) return written;
-    const bool full = output_->memory_bytes() >= kMaxOutput;
-    if (!queue.empty() && written.kind == Kind::kPending && full) written.kind = Kind::kBlocked;
     if (!queue.empty() && written.kind == Kind::kAll && budget == 0) {
       // The others on the loop have their turn.
       written.kind = Kind::kBlocked;
@@ -359,7 +353,7 @@ std::size_t TlsTransport::write_now(const SendQueue& queue, std::string_view byt
     // Failures are left to write(), which is never inside a call of the user's.
     if (!engine_->write(next)) return taken;
     taken += next.size();
-    const Written written = send_output(true);
+    const Written written = inner_->write(*output_);
     if (written.kind != Written::Kind::kAll) break;
   }
   return taken;
@@ -368,7 +362,7 @@ std::size_t TlsTransport::write_now(const SendQueue& queue, std::string_view byt
 void TlsTransport::output_ready() {
   if (closed_ || failed_) return;
   if (!output_->empty()) {
-    const Written written = send_output(fin_waits_);
+    const Written written = inner_->write(*output_);
     if (closed_) return;
     if (written.kind == Written::Kind::kFailed) {
       fail(written.error, written.what);
@@ -388,7 +382,7 @@ void TlsTransport::output_ready() {
 
 void TlsTransport::shutdown_write() {
   engine_->close_notify();
-  const Written written = send_output(true);
+  const Written written = inner_->write(*output_);
   if (written.kind == Written::Kind::kAll) {
     inner_->shutdown_write();
   } else {
@@ -400,7 +394,7 @@ void TlsTransport::fail(int number, std::string_view what) {
   if (closed_ || std::exchange(failed_, true)) return;
   if (!ready_) counters_.tls_failed.add();
   // An alert for the peer, if there is one.
-  if (!output_->empty()) static_cast<void>(send_output(true));
+  if (!output_->empty()) static_cast<void>(inner_->write(*output_));
   user_->transport_failed(number, what);
 }
 

@@ -52,7 +52,7 @@ class TlsTransport final : public Transport, private TransportUser {
   void set_user(TransportUser& user) override { user_ = &user; }
   Result<void> set_reading(bool on) override;
   void continue_input() override;
-  Written write(SendQueue& queue, bool at_once) override;
+  Written write(SendQueue& queue) override;
   std::size_t write_now(const SendQueue& queue, std::string_view bytes) override;
   [[nodiscard]] bool is_blocked() const override { return blocked_ || inner_->is_blocked(); }
   void shutdown_write() override;
@@ -84,7 +84,6 @@ class TlsTransport final : public Transport, private TransportUser {
   void watch_inner();
   void run_later();
 
-  [[nodiscard]] Written send_output(bool at_once);
   /// Makes records of the head of `queue`; kAll if that went well.
   [[nodiscard]] Written encrypt_some(SendQueue& queue);
   [[nodiscard]] Written encrypt_file(SendQueue& queue);

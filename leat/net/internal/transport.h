@@ -26,6 +26,7 @@ class TransportUser {
   /// Transport::continue_input() or set_reading(true).
   [[nodiscard]] virtual std::size_t receive_room() const = 0;
   /// Input, at most receive_room() bytes; the memory is the transport's and lasts for the call.
+  /// Never throws: who cannot take them ends the transport, for a stream must not have a hole.
   virtual void bytes_arrived(std::string_view bytes) = 0;
   /// The peer has finished sending. Once; no input follows.
   virtual void input_ended() = 0;
@@ -80,7 +81,7 @@ class Transport {
   struct Written {
     enum class Kind : std::uint8_t {
       kAll,        ///< The queue is empty.
-      kPending,    ///< It goes with the loop's next wait; output_ready() follows after that.
+      kNotReady,   ///< Nothing may go before transport_ready().
       kBlocked,    ///< The kernel takes no more now; output_ready() follows.
       kFailed,     ///< For `error`, an errno value.
       kTruncated,  ///< A file was shorter than what was to be sent of it.
@@ -89,10 +90,8 @@ class Transport {
     int error = 0;
     const char* what = "sending";
   };
-  /// Sends from the head of `queue`, up to a budget; bytes_sent() tells what has gone. What is
-  /// pending stays in the queue unchanged until it is told; more may be appended behind it. With
-  /// `at_once` nothing is left pending: something waits for the output to have gone.
-  virtual Written write(SendQueue& queue, bool at_once) = 0;
+  /// Sends from the head of `queue`, up to a budget; bytes_sent() tells what has gone.
+  virtual Written write(SendQueue& queue) = 0;
   /// Sends all of `queue` and then `bytes`, which are not in it, if that is possible at once.
   /// Returns how much of the two went; bytes_sent() is not called.
   [[nodiscard]] virtual std::size_t write_now(const SendQueue& queue, std::string_view bytes) = 0;

@@ -158,7 +158,7 @@ void UringSocket::tell_end() {
 
 // Output.
 
-Transport::Written UringSocket::write(SendQueue& queue, bool /*at_once*/) {
+Transport::Written UringSocket::write(SendQueue& queue) {
   if (is_blocked()) return {Transport::Written::Kind::kBlocked};
   const Busy busy(*this);
   const Transport::Written written =

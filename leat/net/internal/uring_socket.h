@@ -30,7 +30,7 @@ class UringSocket {
   void set_user(TransportUser& user) { user_ = &user; }
   void set_reading(bool on);
   void continue_input();
-  [[nodiscard]] Transport::Written write(SendQueue& queue, bool at_once);
+  [[nodiscard]] Transport::Written write(SendQueue& queue);
   [[nodiscard]] std::size_t write_now(const SendQueue& queue, std::string_view bytes);
   [[nodiscard]] bool is_blocked() const { return writable_.in_flight(); }
   /// No callback from here on; cancels, and deletes `socket` when nothing is in flight.

@@ -33,8 +33,8 @@ void UringTransport::continue_input() {
   if (socket_) socket_->continue_input();
 }
 
-Transport::Written UringTransport::write(SendQueue& queue, bool at_once) {
-  return socket_->write(queue, at_once);
+Transport::Written UringTransport::write(SendQueue& queue) {
+  return socket_->write(queue);
 }
 
 std::size_t UringTransport::write_now(const SendQueue& queue, std::string_view bytes) {

@@ -24,7 +24,7 @@ class UringTransport final : public Transport {
   void set_user(TransportUser& user) override;
   Result<void> set_reading(bool on) override;
   void continue_input() override;
-  Written write(SendQueue& queue, bool at_once) override;
+  Written write(SendQueue& queue) override;
   std::size_t write_now(const SendQueue& queue, std::string_view bytes) override;
   [[nodiscard]] bool is_blocked() const override;
   void shutdown_write() override;
