@@ -23,7 +23,10 @@ class Receiver final : public UringOperation {
   Receiver(Uring& ring, std::size_t number) : ring_(ring), number_(number) { submit(); }
 
   void complete(int result, std::uint32_t flags) override {
-    if (result == -ENOBUFS) ++starved;
+    if (result == -ENOBUFS) {
+      ++starved;
+      ring_.buffers().starved();
+    }
     if ((flags & IORING_CQE_F_BUFFER) != 0) {
       // Only given back, as for a connection that was closed.
       if (result > 0 && !deaf) got += ring_.buffers().bytes(result, flags);
@@ -140,6 +143,34 @@ TEST_F(UringBuffersTest, AnEmptyRingLeavesTheBytesInTheirSockets) {
   int starved = 0;
   for (const auto& receiver : receivers) starved += receiver->starved;
   EXPECT_GT(starved, 0) << "the ring was never empty";
+}
+
+/// Memory that the kernel is not lent stays out of the cache's way.
+TEST_F(UringBuffersTest, AsManyAreLentAsAreNeeded) {
+  make_receivers(40);
+  serve();
+  const unsigned fewest = ring->buffers().lent();
+  Receiver& one = *receivers[0];
+  for (int round = 0; round < 300; ++round) {
+    one.write_some(16'384);
+    serve();
+  }
+  EXPECT_EQ(ring->buffers().lent(), fewest) << "they sufficed";
+  for (const auto& receiver : receivers) receiver->write_some(150'000);
+  for (int i = 0; i < 200; ++i) serve();
+  const unsigned most = ring->buffers().lent();
+  EXPECT_GE(most, 2 * fewest);
+  for (const auto& receiver : receivers) receiver->check();
+  one.deaf = true;
+  const std::size_t enough = most * UringBuffers::kCalm * (UringBuffers::kMemory / fewest);
+  for (const std::size_t begin = one.sent; ring->buffers().lent() > fewest;) {
+    ASSERT_LT(one.sent - begin, enough)
+        << "fewer after a long calm, but " << ring->buffers().lent();
+    one.write_some(40'000);
+    serve();
+  }
+  one.got.clear();
+  for (std::size_t i = 1; i < receivers.size(); ++i) receivers[i]->check();
 }
 
 }  // namespace

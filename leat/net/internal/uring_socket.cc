@@ -81,7 +81,10 @@ void UringSocket::received(int result, std::uint32_t flags) {
     if (result > 0 && !closed_) take(ring_.buffers().bytes(result, flags));
   }
   if (closed_ || receive_.in_flight()) return;
-  if (result == -ENOBUFS) counters_.receive_starved.add();
+  if (result == -ENOBUFS) {
+    ring_.buffers().starved();
+    counters_.receive_starved.add();
+  }
   // The receive is over. An empty ring of buffers, a cancelled pause that is over, or a full
   // completion queue begin it again, in the submission that follows this dispatch.
   const bool begins_again = result > 0 || result == -ENOBUFS || result == -ECANCELED ||

@@ -19,6 +19,8 @@ constexpr std::uint32_t kMoreInBuffer = 1u << 4;  // IORING_CQE_F_BUF_MORE
 
 // Large enough for one receive to take what a socket has; with a buffer for each message, more.
 constexpr unsigned kIncrementalCount = 16;
+constexpr unsigned kFewestIncremental = 2;  // one that is being filled, and one behind it
+constexpr unsigned kFewest = 16;
 
 void* map(std::size_t size) {
   void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
@@ -38,14 +40,15 @@ Result<void> UringBuffers::open(io_uring& ring) {
   // Pages are given by the kernel as they are first used: a quiet loop costs little.
   memory_ = static_cast<char*>(map(kMemory));
   if (entries_ == nullptr || memory_ == nullptr) return Error::from_errno(errno, "mmap");
+  fewest_ = kFewestIncremental;
   int error = try_to_register(ring, kIncrementalCount, kIncremental);
-  if (error == EINVAL) error = try_to_register(ring, kMostBuffers, 0);
-  if (error != 0) return Error::from_errno(error, "io_uring_register_buf_ring");
-  for (unsigned id = 0; id < count_; ++id) {
-    io_uring_buf_ring_add(entries_, memory_of(id), size_, static_cast<unsigned short>(id),
-                          io_uring_buf_ring_mask(count_), static_cast<int>(id));
+  if (error == EINVAL) {
+    fewest_ = kFewest;
+    error = try_to_register(ring, kMostBuffers, 0);
   }
-  io_uring_buf_ring_advance(entries_, static_cast<int>(count_));
+  if (error != 0) return Error::from_errno(error, "io_uring_register_buf_ring");
+  for (unsigned i = 0; i < count_; ++i) spare_[i] = static_cast<std::uint16_t>(count_ - 1 - i);
+  while (lent_ < fewest_) lend(spare_[count_ - ++lent_]);
   return {};
 }
 
@@ -78,6 +81,25 @@ void UringBuffers::give_back(int result, std::uint32_t flags) {
     return;
   }
   used_[id] = 0;
+  ++calm_;
+  if (calm_ >= kCalm && lent_ > fewest_) {
+    spare_[count_ - lent_--] = static_cast<std::uint16_t>(id);
+    calm_ = 0;
+  } else {
+    lend(id);
+  }
+}
+
+void UringBuffers::starved() {
+  // The others of a round that starved have nothing new to say.
+  if (calm_ == 0) return;
+  for (unsigned more = std::min(lent_, count_ - lent_); more > 0; --more) {
+    lend(spare_[count_ - ++lent_]);
+  }
+  calm_ = 0;
+}
+
+void UringBuffers::lend(unsigned id) {
   io_uring_buf_ring_add(entries_, memory_of(id), size_, static_cast<unsigned short>(id),
                         io_uring_buf_ring_mask(count_), 0);
   io_uring_buf_ring_advance(entries_, 1);

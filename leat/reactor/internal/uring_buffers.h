@@ -21,8 +21,20 @@ namespace leat::internal {
 /// by side in memory that is in the cache; before, each message took a buffer of its own.
 ///
 /// When the ring is empty, a receive ends with ENOBUFS and its bytes stay in the socket: nothing is
-/// lost. Whoever received submits again, which takes effect when all completions of this round were
-/// dispatched, so all buffers are there again. docs/decisions/io-uring.md has the reasons.
+/// lost. Whoever received calls starved() and submits again, which takes effect when all
+/// completions of this round were dispatched, so all buffers are there again.
+///
+/// The ring hands buffers out in turn, so the kernel would write through all of the memory however
+/// little is on its way, and out of the cache. So it is lent few; more when they did not suffice,
+/// and fewer again after a long calm:
+///
+///     +------------------- kMemory --------------------+
+///     | lent to the kernel, in turn | spare, last first |
+///     +-----------------------------+-------------------+
+///            starved(): twice as many -->
+///            <-- one less, each kCalm buffers without
+///
+/// docs/decisions/io-uring.md has the reasons.
 class UringBuffers {
  public:
   static constexpr std::uint16_t kGroup = 0;
@@ -40,18 +52,29 @@ class UringBuffers {
   [[nodiscard]] std::string_view bytes(int result, std::uint32_t flags) const;
   /// The bytes are not needed any more. Once for each such completion, in their order.
   void give_back(int result, std::uint32_t flags);
+  /// A receive ended with ENOBUFS: from the next submission on there are more, if there are.
+  void starved();
+  /// Buffers that the kernel has to choose from.
+  [[nodiscard]] unsigned lent() const { return lent_; }
+  /// So many buffers come back, without a starved(), until one less is lent.
+  static constexpr unsigned kCalm = 256;
 
  private:
   static constexpr unsigned kMostBuffers = 64;
 
   [[nodiscard]] int try_to_register(io_uring& ring, unsigned count, std::uint16_t flags);
+  void lend(unsigned id);
   [[nodiscard]] char* memory_of(unsigned id) const { return memory_ + id * size_; }
 
   io_uring_buf_ring* entries_ = nullptr;
   char* memory_ = nullptr;
   unsigned count_ = 0;
-  unsigned size_ = 0;                               // of each
-  std::array<std::uint32_t, kMostBuffers> used_{};  // bytes of each that came and were given back
+  unsigned size_ = 0;    // of each
+  unsigned lent_ = 0;    // ids in the ring, or with a completion that was not given back
+  unsigned fewest_ = 0;  // of lent_
+  unsigned calm_ = 0;    // buffers that have come back since lent_ changed
+  std::array<std::uint16_t, kMostBuffers> spare_{};  // the count_ - lent_ ids that are not lent
+  std::array<std::uint32_t, kMostBuffers> used_{};   // bytes of each that came and were given back
 };
 
 }  // namespace leat::internal
