@@ -20,6 +20,11 @@ function(leat_own_target target)
   target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:leat_warnings>)
 endfunction()
 
+# Compiles `size` sources of a target as one.
+function(leat_unity_target target size)
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${size})
+endfunction()
+
 # The one library. Its sources come from the CMakeLists.txt of each layer.
 function(leat_configure_library)
   leat_own_target(leat)
@@ -53,6 +58,9 @@ function(leat_configure_library)
       leat PRIVATE <fmt/format.h> <algorithm> <array> <atomic> <chrono> <compare> <cstdint>
       <functional> <memory> <mutex> <optional> <span> <string> <string_view> <system_error> <thread>
       <utility> <variant> <vector>)
+  endif()
+  if(LEAT_UNITY)
+    leat_unity_target(leat 12)
   endif()
   if(LEAT_HTTP)
     target_sources(leat PRIVATE $<TARGET_OBJECTS:leat_llhttp>)
