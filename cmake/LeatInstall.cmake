@@ -60,6 +60,7 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/leatConfigVersion.cmake
 install(FILES ${PROJECT_BINARY_DIR}/leatConfig.cmake ${PROJECT_BINARY_DIR}/leatConfigVersion.cmake
         DESTINATION ${leat_cmake_dir} COMPONENT libleat-dev)
 
+get_target_property(leat_private_libs leat LEAT_PRIVATE_LIBS)
 configure_file(packaging/leat.pc.in leat.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/leat.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
         COMPONENT libleat-dev)

@@ -25,6 +25,18 @@ function(leat_unity_target target size)
   set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${size})
 endfunction()
 
+# A part that is linked to but that no public header shows. Whoever links to an installed libleat.a
+# needs `installed` as well: a target, which leatConfig.cmake finds, or the name of a library.
+function(leat_private_part target installed)
+  target_link_libraries(leat PRIVATE $<BUILD_INTERFACE:${target}>)
+  if(NOT BUILD_SHARED_LIBS)
+    target_link_libraries(leat INTERFACE $<INSTALL_INTERFACE:$<LINK_ONLY:${installed}>>)
+  endif()
+  if(NOT installed MATCHES "::")
+    set_property(TARGET leat APPEND_STRING PROPERTY LEAT_PRIVATE_LIBS " -l${installed}")
+  endif()
+endfunction()
+
 # The one library. Its sources come from the CMakeLists.txt of each layer.
 function(leat_configure_library)
   leat_own_target(leat)
@@ -35,17 +47,17 @@ function(leat_configure_library)
   target_include_directories(leat PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
                                          $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   target_link_libraries(leat PUBLIC fmt::fmt Threads::Threads)
-  target_link_libraries(leat PRIVATE $<BUILD_INTERFACE:spdlog::spdlog>)
-  # Private parts: their headers are never in a public one, so users need only the libraries.
+  leat_private_part(spdlog::spdlog spdlog::spdlog)
   if(LEAT_URING)
-    target_link_libraries(leat PRIVATE $<BUILD_INTERFACE:leat_liburing>)
+    leat_private_part(leat_liburing uring)
     target_compile_definitions(leat PRIVATE LEAT_HAS_URING=1)
   endif()
   if(LEAT_NAMES)
-    target_link_libraries(leat PRIVATE $<BUILD_INTERFACE:leat_cares>)
+    leat_private_part(leat_cares cares)
   endif()
   if(LEAT_TLS)
-    target_link_libraries(leat PRIVATE $<BUILD_INTERFACE:OpenSSL::SSL>)
+    leat_private_part(OpenSSL::SSL ssl)
+    leat_private_part(OpenSSL::Crypto crypto)
   endif()
   target_compile_definitions(
     leat PUBLIC $<$<BOOL:${LEAT_ASSERTIONS}>:$<BUILD_INTERFACE:LEAT_ASSERTIONS=1>>)
