@@ -94,15 +94,17 @@ void Serving::announce() {
     text += fmt::format("{}listening on {}", text.empty() ? "" : "\n", address.to_string());
   }
   const std::string cpus = options_.loops.cpus.to_list();
+  const std::string_view poller = service_->server().loops().front()->poller().name();
   text +=
-      fmt::format("\nserving {}{} on {} loops{}, {}, as process {}", serving,
-                  options_.tls ? " by TLS" : "", options_.loops.count,
+      fmt::format("\nserving {}{} on {} loops over {}{}, {}, as process {}", serving,
+                  options_.tls ? " by TLS" : "", options_.loops.count, poller,
                   cpus.empty() ? "" : " on CPUs " + cpus, to_string(options_.balance), ::getpid());
   log_.event("listening",
              {{"addresses", std::move(addresses)},
               {"serving", serving},
               {"tls", options_.tls != nullptr},
               {"loops", options_.loops.count},
+              {"poller", poller},
               {"cpus", cpus.empty() ? EventLog::Json() : EventLog::Json(cpus)},
               {"balance", to_string(options_.balance)},
               {"pid", ::getpid()},

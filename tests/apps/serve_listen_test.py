@@ -4,6 +4,7 @@ import os
 import socket
 import tempfile
 import unittest
+from unittest import mock
 
 from harness import Server, main, receive_exactly, run_leat, run_load
 
@@ -63,6 +64,15 @@ class Listen(unittest.TestCase):
             self.assertEqual(sum(by_loop), 30)
             if balance == "round_robin":
                 self.assertEqual(by_loop, [10, 10, 10])
+
+    def test_says_which_poller_it_uses(self):
+        for wanted, names in (("epoll", ["epoll"]), ("", ["epoll", "io_uring"])):
+            with mock.patch.dict(os.environ, LEAT_POLLER=wanted), Server("--echo") as server:
+                self.assertIn(server.started["poller"], names)
+                rings = [fd for fd in os.listdir(f"/proc/{server.process.pid}/fd")
+                         if "io_uring" in os.readlink(f"/proc/{server.process.pid}/fd/{fd}")]
+                self.assertEqual(server.started["poller"] == "io_uring", rings != [])
+                server.stop()
 
     def test_loops_pinned_to_cpus(self):
         first = min(os.sched_getaffinity(0))
