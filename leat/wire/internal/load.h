@@ -1,32 +1,40 @@
 // Internal: numbers out of packets and traces, at any alignment.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace leat::wire::internal {
 
-/// The number of sizeof(Number) bytes at `at`, in network order. Compilers make one load and one
-/// swap of it.
+/// The same bytes in the other order. Written out, for GCC 12 makes one instruction of this and a
+/// loop of a loop.
+[[nodiscard]] constexpr std::uint16_t swap_bytes(std::uint16_t number) {
+  return static_cast<std::uint16_t>(number << 8 | number >> 8);
+}
+[[nodiscard]] constexpr std::uint32_t swap_bytes(std::uint32_t number) {
+  return number << 24 | (number & 0xff00) << 8 | (number >> 8 & 0xff00) | number >> 24;
+}
+[[nodiscard]] constexpr std::uint64_t swap_bytes(std::uint64_t number) {
+  return std::uint64_t{swap_bytes(static_cast<std::uint32_t>(number))} << 32 |
+         swap_bytes(static_cast<std::uint32_t>(number >> 32));
+}
+
+/// The number of sizeof(Number) bytes at `at`, in network order.
 template <typename Number>
 [[nodiscard]] inline Number load_big(const std::byte* at) {
-  Number number = 0;
-  for (std::size_t i = 0; i < sizeof(Number); ++i) {
-    number = static_cast<Number>(static_cast<std::uint64_t>(number) << 8 |
-                                 std::to_integer<std::uint64_t>(at[i]));
-  }
-  return number;
+  Number number;
+  std::memcpy(&number, at, sizeof number);
+  return std::endian::native == std::endian::big ? number : swap_bytes(number);
 }
 
 /// The same in the other order.
 template <typename Number>
 [[nodiscard]] inline Number load_little(const std::byte* at) {
-  Number number = 0;
-  for (std::size_t i = sizeof(Number); i-- > 0;) {
-    number = static_cast<Number>(static_cast<std::uint64_t>(number) << 8 |
-                                 std::to_integer<std::uint64_t>(at[i]));
-  }
-  return number;
+  Number number;
+  std::memcpy(&number, at, sizeof number);
+  return std::endian::native == std::endian::little ? number : swap_bytes(number);
 }
 
 [[nodiscard]] inline std::uint8_t load_u8(const std::byte* at) {
