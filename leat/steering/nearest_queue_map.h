@@ -1,6 +1,7 @@
 // Public: the receive queue whose interrupt is nearest to each CPU (aRFS's rx_cpu_rmap).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -40,6 +41,7 @@ class NearestQueueMap {
     Distance distance;
   };
   static std::size_t index(int cpu) { return static_cast<std::size_t>(cpu); }
+  [[nodiscard]] int cpus() const { return static_cast<int>(near_.size()); }
   void inherit(int cpu);
   bool inherit_from(int cpu, const CpuSet& neighbours, Distance distance);
 

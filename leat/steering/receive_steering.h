@@ -4,8 +4,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
+#include "leat/base/assert.h"
 #include "leat/base/cpu_set.h"
 #include "leat/base/result.h"
 #include "leat/steering/backlog.h"
@@ -78,7 +80,7 @@ class ReceiveSteering {
   /// many CPUs and queues. Each queue that is to get flows needs a flow table.
   void enable_arfs(NearestQueueMap nearest, FilterTable& filters);
   /// CPUs that are online from now on; maps of RPS stay as they are.
-  void set_online(const CpuSet& online) { online_ = flags_of(online); }
+  void set_online(const CpuSet& online);
 
   // Per packet.
 
@@ -135,13 +137,17 @@ class ReceiveSteering {
     return cpu < online_.size() && online_[cpu] != 0;
   }
   [[nodiscard]] std::vector<std::uint8_t> flags_of(const CpuSet& cpus) const;
-  [[nodiscard]] Cpu& at(int cpu) { return cpus_[static_cast<std::size_t>(cpu)]; }
-  [[nodiscard]] const Cpu& at(int cpu) const { return cpus_[static_cast<std::size_t>(cpu)]; }
+  [[nodiscard]] const Cpu& at(int cpu) const {
+    LEAT_ASSERT(cpu >= 0 && static_cast<std::size_t>(cpu) < cpus_.size(), "no such CPU");
+    return cpus_[static_cast<std::size_t>(cpu)];
+  }
+  [[nodiscard]] Cpu& at(int cpu) { return const_cast<Cpu&>(std::as_const(*this).at(cpu)); }
 
   KernelRules rules_;
   std::vector<Queue> queues_;
   std::vector<Cpu> cpus_;
-  std::vector<std::uint8_t> online_;
+  CpuSet online_set_;
+  std::vector<std::uint8_t> online_;  // the same, one look for each packet
   SocketFlowTable sockets_;
   std::optional<NearestQueueMap> nearest_;
   FilterTable* filters_ = nullptr;

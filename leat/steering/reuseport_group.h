@@ -85,7 +85,7 @@ class ReuseportGroup {
   std::size_t size_ = 0;
   std::size_t closed_ = 0;
   std::size_t with_incoming_cpu_ = 0;
-  mutable Program program_;
+  Program program_;
 };
 
 }  // namespace leat::steering
