@@ -12,11 +12,10 @@ enum class ToeplitzMethod : std::uint8_t {
   kBitwise,    ///< As the definition says, bit by bit: for comparison.
   kTable,      ///< One look-up for each byte of the input; 1 KiB of tables for each of them.
   kCarryless,  ///< x86-64 with SSSE3 and PCLMULQDQ.
-  kGfni,       ///< Also GFNI and AVX.
-  kAvx512,     ///< Also VPCLMULQDQ and AVX-512 (F, BW, VL): wide inputs, and four at a time.
+  kAvx512,     ///< Also GFNI, VPCLMULQDQ and AVX-512 (F, BW, VL): wide inputs, four at a time.
 };
 
-/// "bitwise", "table", "carryless", "gfni", "avx512".
+/// "bitwise", "table", "carryless", "avx512".
 [[nodiscard]] std::string_view to_string(ToeplitzMethod method);
 /// Those that this CPU can run, in ascending order of speed; kBitwise and kTable always.
 [[nodiscard]] std::span<const ToeplitzMethod> available_toeplitz_methods();

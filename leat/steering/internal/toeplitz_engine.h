@@ -45,7 +45,6 @@ struct ToeplitzEngine {
 [[nodiscard]] ToeplitzEngine table_toeplitz_engine();
 #if defined(__x86_64__)
 [[nodiscard]] ToeplitzEngine carryless_toeplitz_engine();
-[[nodiscard]] ToeplitzEngine gfni_toeplitz_engine();
 [[nodiscard]] ToeplitzEngine avx512_toeplitz_engine();
 #endif
 
