@@ -50,15 +50,18 @@ int run_predict(PredictOptions options) {
   }
   const Result<PredictResult> result = predict(options);
   if (!result) return fail("predict", result.error().message());
+  if (result->error && result->packets == 0 && !options.json) {
+    return fail("predict", *result->error);
+  }
   fmt::print("{}", options.json ? predict_report_json(options, *result) + "\n"
                                 : predict_report_text(options, *result));
+  std::fflush(stdout);
   if (!options.svg.empty()) {
     const Result<void> written = write_file(options.svg, predict_svg(options, *result));
     if (!written) return fail("predict", written.error().message());
   }
   if (!result->error) return kSuccess;
-  std::fflush(stdout);
-  return fail("predict", result->error->message() + "; what was read before counts");
+  return fail("predict", *result->error + " (what was read before counts)");
 }
 
 Result<void> parse_weights(const std::string& text, std::vector<std::uint32_t>& weights) {
@@ -70,8 +73,8 @@ Result<void> parse_weights(const std::string& text, std::vector<std::uint32_t>& 
     std::uint32_t weight = 0;
     if (!CLI::detail::lexical_cast(piece, weight) || piece[0] == '-' || weight > kMostWeight) {
       return Error::invalid_argument(
-          fmt::format("--weight '{}': '{}' at column {} is not a number from 0 to {}; write 6,2",
-                      text, piece, begin + 1, kMostWeight));
+          fmt::format("'{}': '{}' at column {} is not a number from 0 to {}; write 6,2", text,
+                      piece, begin + 1, kMostWeight));
     }
     weights.push_back(weight);
     begin = end + 1;
@@ -85,7 +88,7 @@ Result<void> parse_key(const std::string& text, PredictCard& card) {
   } else {
     Result<steering::ToeplitzKey> key = steering::ToeplitzKey::parse(text);
     if (!key) {
-      return Error::invalid_argument("--key: " + key.error().context() +
+      return Error::invalid_argument(key.error().context() +
                                      "; ethtool -x prints a card's, and 'symmetric' is one too");
     }
     card.key = *std::move(key);
@@ -116,7 +119,7 @@ void add_card(CLI::App& parser, PredictOptions& options) {
       ->type_name("HEX|symmetric");
   const auto parse_fields = [&card](const std::string& text) -> Result<void> {
     const Result<steering::HashFields> fields = steering::HashFields::parse(text);
-    if (!fields) return Error::invalid_argument("--fields: " + fields.error().context());
+    if (!fields) return fields.error();
     card.fields = *fields;
     return {};
   };
@@ -126,23 +129,22 @@ void add_card(CLI::App& parser, PredictOptions& options) {
 }
 
 void add_cpus(CLI::App& parser, PredictOptions& options) {
-  const auto set_to = [](CpuSet& set, std::string_view name, auto parse) {
-    return [&set, name, parse](const std::string& text) -> Result<void> {
+  const auto set_to = [](CpuSet& set, auto parse) {
+    return [&set, parse](const std::string& text) -> Result<void> {
       Result<CpuSet> cpus = parse(text);
-      if (!cpus)
-        return Error::invalid_argument(fmt::format("{}: {}", name, cpus.error().context()));
-      if (cpus->empty()) return Error::invalid_argument(fmt::format("{}: names no CPU", name));
+      if (!cpus) return std::move(cpus).error();
+      if (cpus->empty()) return Error::invalid_argument("it names no CPU");
       set = *std::move(cpus);
       return {};
     };
   };
-  add_parsed(parser, "--rps", set_to(options.rps, "--rps", &CpuSet::parse_mask),
+  add_parsed(parser, "--rps", set_to(options.rps, &CpuSet::parse_mask),
              "rps_cpus of every queue: a mask as ff or f,00000001 [off]")
       ->type_name("MASK");
   add_number(parser, "--rfs", options.rfs, std::size_t{1}, kMostSocketFlows,
              "rps_sock_flow_entries, shared out to the queues [off]");
   parser.add_flag("--arfs", options.arfs, "The card follows the readers by filters");
-  add_parsed(parser, "--readers", set_to(options.readers, "--readers", &CpuSet::parse_list),
+  add_parsed(parser, "--readers", set_to(options.readers, &CpuSet::parse_list),
              "CPUs on which programs read, a flow each in turn [all]")
       ->type_name("CPUS");
   add_number(parser, "--cpus", options.cpus, 1, kMostCpus,

@@ -8,6 +8,8 @@
 #include <span>
 #include <utility>
 
+#include <fmt/format.h>
+
 namespace leat::app {
 
 namespace {
@@ -40,7 +42,7 @@ const wire::TracePacket* PredictInput::next() {
       case wire::TraceReader::Event::kEnd:
         return nullptr;
       case wire::TraceReader::Event::kDamaged:
-        error_ = Error(reader_.error().code(), name_ + ": " + reader_.error().context());
+        error_ = name_ + ": " + reader_.error().context();
         return nullptr;
       case wire::TraceReader::Event::kNeedMore:
         if (!fill()) return nullptr;
@@ -60,8 +62,9 @@ bool PredictInput::fill() {
     got = ::read(descriptor_.get(), buffer_.data() + end_, buffer_.size() - end_);
   } while (got < 0 && errno == EINTR);
   if (got < 0) {
-    error_ = Error::from_errno(
-        errno, "read the trace " + name_ + " after packet " + std::to_string(reader_.packets()));
+    const Error error = Error::from_errno(
+        errno, fmt::format("read the trace {} after packet {}", name_, reader_.packets()));
+    error_ = error.message();
     return false;
   }
   complete_ = got == 0;

@@ -21,7 +21,7 @@ class PredictInput {
   /// The next packet, good until the next call; nullptr at the end, and where the trace is damaged
   /// or cannot be read on: then there is an error().
   [[nodiscard]] const wire::TracePacket* next();
-  [[nodiscard]] const std::optional<Error>& error() const { return error_; }
+  [[nodiscard]] const std::optional<std::string>& error() const { return error_; }
   [[nodiscard]] const std::string& name() const { return name_; }
 
  private:
@@ -35,7 +35,7 @@ class PredictInput {
   std::size_t begin_ = 0;  ///< buffer_[begin_, end_) was read from the file and not used yet.
   std::size_t end_ = 0;
   bool complete_ = false;
-  std::optional<Error> error_;
+  std::optional<std::string> error_;  ///< A sentence; there is nothing for a program in it.
 };
 
 }  // namespace leat::app

@@ -14,9 +14,9 @@ using steering::HashFields;
 using steering::IndirectionTable;
 using steering::RssHash;
 
-/// Its library's error, with the option in front.
-Error of_option(std::string_view option, const Error& error) {
-  return Error(error.code(), fmt::format("{}: {}", option, error.context()));
+/// The library's error between the option and what to do about it.
+Error of_option(std::string_view option, const Error& error, std::string_view remedy) {
+  return Error(error.code(), fmt::format("{}: {}: {}", option, error.context(), remedy));
 }
 
 Result<void> within_cpus(std::string_view option, const CpuSet& set, int cpus) {
@@ -59,11 +59,12 @@ Result<IndirectionTable> make_table(const PredictCard& card, std::uint32_t queue
   if (card.weights.empty()) {
     const std::uint32_t equal = card.equal != 0 ? card.equal : queues;
     auto table = IndirectionTable::equal(card.table_size, equal);
-    if (!table) return of_option("--table-size and --equal", table.error());
+    if (!table)
+      return of_option("--table-size", table.error(), "say a larger one, or --equal with fewer");
     return table;
   }
   auto table = IndirectionTable::weighted(card.table_size, card.weights);
-  if (!table) return of_option("--weight", table.error());
+  if (!table) return of_option("--weight", table.error(), "say others, or a larger --table-size");
   return table;
 }
 
@@ -72,7 +73,7 @@ Result<RssHash> make_hash(const PredictCard& card) {
   if (!card.fields) return hash;
   for (const FlowType type : {FlowType::kTcp4, FlowType::kUdp4, FlowType::kTcp6, FlowType::kUdp6}) {
     if (const auto set = hash.set_fields(type, *card.fields); !set) {
-      return of_option("--fields", set.error());
+      return of_option("--fields", set.error(), "say sd or sdfn");
     }
   }
   return hash;

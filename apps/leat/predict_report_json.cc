@@ -108,7 +108,7 @@ std::string predict_report_json(const PredictOptions& options, const PredictResu
   Json json{{"schema", "leat-predict/1"}, {"version", LEAT_VERSION}};
   json["trace"] = options.trace;
   json["options"] = options_json(options);
-  json["error"] = result.error ? Json(result.error->message()) : Json();
+  json["error"] = result.error ? Json(*result.error) : Json();
   json["packets"] = result.packets;
   json["bytes"] = result.bytes;
   json["flows"] = result.flows;

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "leat/base/monotonic_time.h"
-#include "leat/base/result.h"
 
 #include "apps/leat/predict_flows.h"
 #include "apps/leat/predict_options.h"
@@ -70,8 +69,8 @@ struct PredictResult {
   std::size_t filters_most = 0;    ///< In use at one time.
   std::size_t filters_capacity = 0;
   std::vector<PredictFlow> heaviest;
-  std::optional<PredictBest> best;  ///< None without flows.
-  std::optional<Error> error;       ///< Why the trace was not read to its end.
+  std::optional<PredictBest> best;   ///< None without flows.
+  std::optional<std::string> error;  ///< Why the trace was not read to its end.
 };
 
 /// Maximum over mean of `loads`' packets; 0 if there are none.
