@@ -64,7 +64,9 @@ class Search {
         for (const CpuSet& mask : masks()) {
           Result<PredictTrial> trial = attempt(card, *table, mask);
           if (!trial) return std::move(trial).error();
-          if (found.tried++ == 0) found.as_asked = found.best = *trial;
+          if (found.tried++ == 0) found.as_asked = found.best = found.same_key = *trial;
+          const bool same_key = card.key == options_.card.key;
+          if (same_key && is_better(*trial, found.same_key)) found.same_key = *trial;
           if (is_better(*trial, found.best)) found.best = *std::move(trial);
         }
       }

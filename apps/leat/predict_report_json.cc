@@ -99,6 +99,7 @@ Json best_json(const PredictOptions& options, const PredictResult& result) {
           {"share", best.share},
           {"bound", best.bound},
           {"as_asked", trial_json(options, best.as_asked)},
+          {"same_key", trial_json(options, best.same_key)},
           {"best", trial_json(options, best.best)}};
 }
 

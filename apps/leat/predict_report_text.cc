@@ -9,7 +9,7 @@ namespace leat::app {
 
 namespace {
 
-constexpr std::size_t kBarLength = 28;
+constexpr std::size_t kBarLength = 16;
 /// Tables longer than this show their busiest rows only.
 constexpr std::size_t kMostRows = 64;
 
@@ -77,7 +77,7 @@ std::string bar(std::uint64_t packets, std::uint64_t most) {
 /// Packets, bytes, flows, share, and the picture.
 template <typename Load>
 std::string columns(const Load& load, std::uint64_t sum, std::uint64_t most) {
-  return fmt::format("{:>13} {:>17} {:>11} {:>6.1f} %  {}", grouped(load.packets),
+  return fmt::format("{:>11} {:>15} {:>9} {:>6.1f} %  {}", grouped(load.packets),
                      grouped(load.bytes), grouped(load.flows), 100 * share(load.packets, sum),
                      bar(load.packets, most));
 }
@@ -88,8 +88,8 @@ std::string rest_line(std::size_t rows) {
 }
 
 std::string queue_table(const PredictResult& result) {
-  std::string text = fmt::format("\n{:<5} {:>13} {:>17} {:>11} {:>8}\n", "queue", "packets",
-                                 "bytes", "flows", "share");
+  std::string text = fmt::format("\n{:<5} {:>11} {:>15} {:>9} {:>8}\n", "queue", "packets", "bytes",
+                                 "flows", "share");
   const std::uint64_t most = most_packets(result.queues);
   for (std::size_t i = 0; i < std::min(result.queues.size(), kMostRows); ++i) {
     const std::string row = columns(result.queues[i], result.packets, most);
@@ -102,9 +102,9 @@ std::string queue_table(const PredictResult& result) {
 }
 
 std::string cpu_table(const PredictOptions& options, const PredictResult& result) {
-  std::string text = fmt::format("\n{:<5} {:>13} {:>17} {:>11} {:>8}  {:<{}} {:>9} {:>6} {:>9}\n",
-                                 "CPU", "packets", "bytes", "flows", "share", "", kBarLength,
-                                 "on reader", "busy", "dropped");
+  std::string text =
+      fmt::format("\n{:<5} {:>11} {:>15} {:>9} {:>8}  {:<{}} {:>9} {:>6} {:>9}\n", "CPU", "packets",
+                  "bytes", "flows", "share", "", kBarLength, "on reader", "busy", "dropped");
   const std::uint64_t most = most_packets(result.cpus);
   const std::uint64_t sum = total(result.cpus, &PredictCpu::packets);
   for (std::size_t i = 0; i < std::min(result.cpus.size(), kMostRows); ++i) {
@@ -157,24 +157,21 @@ std::string heaviest_flows(const PredictResult& result) {
 }
 
 std::string trial_text(const PredictOptions& options, const PredictTrial& trial) {
-  return fmt::format("{}; key {}; fields {}; {}", table_text(trial.card, options.queues),
-                     trial.card.key_name, fields_text(trial.card), rps_text(trial.rps));
-}
-
-std::string imbalances(const PredictTrial& trial) {
-  return fmt::format("CPUs {:.2f}, queues {:.2f}", trial.cpu_imbalance, trial.queue_imbalance);
+  return fmt::format("CPUs {:.2f}, queues {:.2f}: {}; fields {}; {}", trial.cpu_imbalance,
+                     trial.queue_imbalance, table_text(trial.card, options.queues),
+                     fields_text(trial.card), rps_text(trial.rps));
 }
 
 std::string best_lines(const PredictOptions& options, const PredictResult& result) {
   if (!result.best) return "";
   const PredictBest& best = *result.best;
-  const bool as_asked = best.best.cpu_imbalance == best.as_asked.cpu_imbalance &&
-                        best.best.queue_imbalance == best.as_asked.queue_imbalance;
+  const bool other_key = !(best.best.card.key == options.card.key);
   std::string text =
       fmt::format("\nbest of {} settings tried (imbalance by flows, without time)\n", best.tried);
-  text += line("as asked", imbalances(best.as_asked));
-  text += line("best", as_asked ? std::string("the one asked for")
-                                : imbalances(best.best) + ": " + trial_text(options, best.best));
+  text += line("as asked", trial_text(options, best.as_asked));
+  if (other_key) text += line("same key", trial_text(options, best.same_key));
+  text += line("best", trial_text(options, best.best));
+  if (other_key) text += line("", "key " + best.best.card.key_name);
   if (best.bound > 1) {
     text +=
         line("bound", fmt::format("CPUs {:.2f}: the heaviest flow is never spread", best.bound));

@@ -49,6 +49,7 @@ struct PredictTrial {
 struct PredictBest {
   PredictTrial as_asked;
   PredictTrial best;
+  PredictTrial same_key;  ///< The best with the key that was asked for.
   std::size_t tried = 0;
   std::size_t flows = 0;  ///< That were looked at: the heaviest.
   double share = 1;       ///< Of the packets of all flows that those have.

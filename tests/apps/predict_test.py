@@ -152,11 +152,16 @@ class Spread(Predict):
 
     def test_the_best_setting(self):
         one_client = [(n, ethernet(ipv4("10.0.0.1", SERVER, udp(n + 1, 53)))) for n in range(1000)]
-        best = self.predict(pcap(one_client), "--queues", 4, "--fields", "sd")["best"]
+        report = self.predict(pcap(one_client), "--queues", 4, "--fields", "sd")
+        self.assertEqual(report["flows"], 1000)
+        best = report["best"]
         self.assertEqual(best["as_asked"]["cpu_imbalance"], 4)
         self.assertEqual(best["as_asked"]["fields"], "sd")
         self.assertLess(best["best"]["cpu_imbalance"], 1.2)
         self.assertEqual(best["best"]["fields"], "sdfn")
+        self.assertEqual(best["same_key"]["key"], "verification")
+        self.assertGreaterEqual(best["same_key"]["cpu_imbalance"],
+                                best["best"]["cpu_imbalance"] - 0.005)
         again = self.predict(pcap(one_client), "--queues", 4, "--fields", best["best"]["fields"],
                              "--equal", 4)
         self.assertEqual(again["best"]["as_asked"]["queue_imbalance"], again["queue_imbalance"])
@@ -284,6 +289,7 @@ class Reports(Predict):
         for words in ("1,000 packets", "imbalance", "###", "A model", "heaviest flows", "filters",
                       "settings tried", "udp 10.0.0.1:1000 > 192.0.2.1:443"):
             self.assertIn(words, done.stdout)
+        self.assertLessEqual(max(map(len, done.stdout.splitlines())), 132)
 
     def test_the_picture(self):
         trace = self.file(pcap([(n, flow_packet(n)) for n in range(30)]), "a<&>trace")
