@@ -71,8 +71,7 @@ std::optional<TraceReader::Event> TraceReader::start(std::span<const std::byte> 
 TraceReader::Event TraceReader::at_end(std::span<const std::byte> rest, bool complete,
                                        const TraceRecord& record) {
   if (!complete) return Event::kNeedMore;
-  // Where only the first header is missing, offset_ is still 0.
-  if (rest.empty() && offset_ != 0) return Event::kEnd;
+  if (rest.empty()) return Event::kEnd;
   return damaged(EBADMSG, fmt::format("the trace ends after {} of {} bytes", rest.size(),  //
                                       record.size));
 }

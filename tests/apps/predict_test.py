@@ -121,6 +121,12 @@ class Spread(Predict):
         self.assertEqual(self.packets(report, "cpus"), expected)
         self.assertEqual(report["queues"][0]["packets"], self.flows)
 
+    def test_rps_hashes_itself_what_the_card_hashed_without_ports(self):
+        one_client = [(n, ethernet(ipv4("10.0.0.1", SERVER, udp(n + 1, 53)))) for n in range(100)]
+        report = self.predict(pcap(one_client), "--queues", 1, "--cpus", 4, "--fields", "sd",
+                              "--rps", "f")
+        self.assertNotIn(0, self.packets(report, "cpus"))
+
     def test_rfs_follows_the_readers(self):
         rounds = 5
         trace = pcap(self.trace(rounds))
@@ -165,6 +171,16 @@ class Spread(Predict):
         again = self.predict(pcap(one_client), "--queues", 4, "--fields", best["best"]["fields"],
                              "--equal", 4)
         self.assertEqual(again["best"]["as_asked"]["queue_imbalance"], again["queue_imbalance"])
+
+    def test_the_best_table_and_the_best_mask(self):
+        trace = pcap(self.trace())
+        best = self.predict(trace, "--queues", 4, "--weight", "1,1")["best"]["same_key"]
+        self.assertEqual(best["table"], "equal 4")
+        self.assertLess(best["queue_imbalance"], 1.3)
+        self.assertLess(best["cpu_imbalance"], 1.3)
+        best = self.predict(trace, "--queues", 1, "--cpus", 4)["best"]["same_key"]
+        self.assertEqual((best["table"], best["rps"]), ("equal 1", [0, 1, 2, 3]))
+        self.assertLess(best["cpu_imbalance"], 1.3)
 
     def test_one_flow_is_never_spread(self):
         best = self.predict(pcap([(n, flow_packet(1)) for n in range(100)]), "--queues", 4)["best"]

@@ -165,6 +165,8 @@ TEST(Dissect, PaddingOfTheLinkIsNotPartOfThePacket) {
   EXPECT_EQ(dissected(ethernet(kIpv4Type) + ipv4(header) + Bytes().fill(18)).key.source_port, 8);
   EXPECT_EQ(fault_of(ethernet(kIpv6Type) + ipv6(60, options(17) + udp(1, 2), 8)),
             DissectFault::kTruncatedTransport);
+  EXPECT_EQ(fault_of(ethernet(kIpv6Type) + ipv6(60, options(17) + udp(1, 2), 4)),
+            DissectFault::kTruncatedExtension);
 }
 
 TEST(Dissect, FragmentsHaveNoPorts) {
