@@ -1,6 +1,7 @@
 #include "leat/steering/rss_hash.h"
 
 #include <bit>
+#include <cstddef>
 #include <cstring>
 
 #include <fmt/format.h>
@@ -61,11 +62,14 @@ FlowKey transformed(const FlowKey& key, InputTransform transform) {
   return result;
 }
 
+static_assert(offsetof(FlowKey, destination) == offsetof(FlowKey, source) + 16);
+
 /// Both addresses, and both ports or none: what nearly everyone chooses.
 std::uint32_t hash_pairs(const ToeplitzHash& toeplitz, const FlowKey& key, bool with_ports) {
   const std::uint32_t ports = with_ports ? port_word(key.source_port, key.destination_port) : 0;
   if (key.version == IpVersion::kV4) return toeplitz.ipv4(address_word(key), ports);
-  return toeplitz.ipv6(key.source.data(), key.destination.data(), ports);
+  // FlowKey has the destination behind the source.
+  return toeplitz.ipv6(key.source.data(), ports);
 }
 
 std::uint32_t hash_fields(const ToeplitzHash& toeplitz, const FlowKey& key, HashFields fields) {

@@ -55,24 +55,43 @@ LEAT_TARGET_AVX512 LEAT_ALWAYS_INLINE __m512i load_some(const std::uint8_t* from
   return _mm512_maskz_loadu_epi8(mask, from);
 }
 
-LEAT_TARGET_AVX512 std::uint32_t hash_ipv4(ToeplitzKeyView key, std::uint64_t addresses,
-                                           std::uint32_t ports) {
-  return multiply_ipv4(key.words, reverse(from_word(addresses)), reverse(from_word(ports)));
+LEAT_TARGET_AVX512 LEAT_ALWAYS_INLINE std::uint32_t multiply_ipv4(const std::uint64_t* key,
+                                                                  __m128i addresses,
+                                                                  __m128i ports) {
+  const __m128i k = load_words(key);
+  const __m128i a = reverse(addresses);
+  const __m128i near = _mm_xor_si128(_mm_clmulepi64_si128(a, k, 0x00),
+                                     _mm_clmulepi64_si128(reverse(ports), k, 0x10));
+  return sum_of(near, _mm_clmulepi64_si128(a, k, 0x10));
 }
 
-LEAT_TARGET_AVX512 std::uint32_t hash_ipv6(ToeplitzKeyView key, const std::uint8_t* source,
-                                           const std::uint8_t* destination, std::uint32_t ports) {
-  const __m256i input = reverse(_mm256_inserti128_si256(_mm256_castsi128_si256(load_words(source)),
-                                                        load_words(destination), 1));
-  const __m256i k0 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(key.words));
-  const __m256i k1 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(key.words + 1));
+LEAT_TARGET_AVX512 LEAT_ALWAYS_INLINE std::uint32_t multiply_ipv6(const std::uint64_t* key,
+                                                                  const std::uint8_t* addresses,
+                                                                  __m128i ports) {
+  const __m256i input = reverse(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(addresses)));
+  const __m256i k0 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(key));
+  const __m256i k1 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(key + 1));
   const __m256i near = _mm256_xor_si256(_mm256_clmulepi64_epi128(input, k0, 0x00),
                                         _mm256_clmulepi64_epi128(input, k0, 0x11));
   const __m256i far = _mm256_xor_si256(_mm256_clmulepi64_epi128(input, k1, 0x00),
                                        _mm256_clmulepi64_epi128(input, k1, 0x11));
-  const __m128i last =
-      _mm_clmulepi64_si128(reverse(from_word(ports)), from_word(key.words[4]), 0x00);
+  const __m128i last = _mm_clmulepi64_si128(reverse(ports), load_words(key + 4), 0x00);
   return hash_of(_mm_xor_si128(fold(align(near, far)), last));
+}
+
+LEAT_TARGET_AVX512 std::uint32_t hash_ipv4(ToeplitzKeyView key, const std::uint8_t* tuple) {
+  return multiply_ipv4(key.words, load_8(tuple), load_4(tuple + 8));
+}
+LEAT_TARGET_AVX512 std::uint32_t hash_ipv6(ToeplitzKeyView key, const std::uint8_t* tuple) {
+  return multiply_ipv6(key.words, tuple, load_4(tuple + 32));
+}
+LEAT_TARGET_AVX512 std::uint32_t hash_ipv4_parts(ToeplitzKeyView key, std::uint64_t addresses,
+                                                 std::uint32_t ports) {
+  return multiply_ipv4(key.words, from_word(addresses), from_word(ports));
+}
+LEAT_TARGET_AVX512 std::uint32_t hash_ipv6_parts(ToeplitzKeyView key, const std::uint8_t* addresses,
+                                                 std::uint32_t ports) {
+  return multiply_ipv6(key.words, addresses, from_word(ports));
 }
 
 LEAT_TARGET_AVX512 std::uint32_t hash_short(ToeplitzKeyView key, const std::uint8_t* input,
@@ -159,7 +178,7 @@ LEAT_TARGET_AVX512 void hash_many(ToeplitzKeyView key, const std::uint8_t* const
 }  // namespace
 
 ToeplitzEngine avx512_toeplitz_engine() {
-  return {hash_bytes, hash_ipv4, hash_ipv6, hash_many};
+  return {hash_bytes, hash_ipv4, hash_ipv6, hash_ipv4_parts, hash_ipv6_parts, hash_many};
 }
 
 }  // namespace leat::steering::internal
