@@ -45,13 +45,13 @@ Bytes input_of(const wire::FlowKey& key, bool with_ports) {
 std::uint32_t by_definition(Bytes key, const Bytes& input) {
   std::uint32_t hash = 0;
   for (std::size_t bit = 0; bit < 8 * input.size(); ++bit) {
-    if ((input[bit / 8] >> (7 - bit % 8) & 1) != 0) {
+    if ((unsigned{input[bit / 8]} >> (7 - bit % 8) & 1U) != 0) {
       hash ^= std::uint32_t{key[0]} << 24U | std::uint32_t{key[1]} << 16U |
               std::uint32_t{key[2]} << 8U | key[3];
     }
     for (std::size_t i = 0; i < key.size(); ++i) {
-      const unsigned next = i + 1 < key.size() ? key[i + 1] >> 7U : 0;
-      key[i] = static_cast<std::uint8_t>(key[i] << 1U | next);
+      const unsigned next = i + 1 < key.size() ? unsigned{key[i + 1]} >> 7U : 0U;
+      key[i] = static_cast<std::uint8_t>(unsigned{key[i]} << 1U | next);
     }
   }
   return hash;
