@@ -10,13 +10,10 @@ namespace leat::steering {
 
 Result<void> PortListeners::add(const ReuseportSocket& socket) {
   if (age_ == Age::kGroups) return group_.add(socket);
-  for (const ReuseportSocket& other : chain_) {
-    const std::string what = "socket " + std::to_string(socket.id);
-    if (other.id == socket.id) return Error::from_errno(EEXIST, what);
-    // SO_REUSEADDR asked for no common user: anyone could take a UDP port over.
-    if (age_ == Age::kLinearBalanced && other.user != socket.user) {
-      return Error::from_errno(EADDRINUSE, what + " of user " + std::to_string(socket.user));
-    }
+  // SO_REUSEADDR asked for no common user: anyone could take a UDP port over.
+  if (age_ == Age::kLinearBalanced && !chain_.empty() && chain_[0].user != socket.user) {
+    return Error::from_errno(EADDRINUSE, "socket " + std::to_string(socket.id) + " of user " +
+                                             std::to_string(socket.user));
   }
   chain_.insert(chain_.begin(), socket);
   return {};

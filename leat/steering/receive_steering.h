@@ -56,10 +56,10 @@ class ReceiveSteering {
  public:
   struct Options {
     int cpus = 1;                    ///< Possible CPUs: 0 ... cpus - 1.
-    CpuSet online;                   ///< Empty: all of them.
+    CpuSet online{};                 ///< Empty: all of them.
     std::size_t receive_queues = 1;  ///< 1 to 65,535.
     std::size_t max_backlog = 1000;  ///< net.core.netdev_max_backlog, packets.
-    KernelRules rules;
+    KernelRules rules{};
   };
 
   /// EINVAL, and which option is out of range.

@@ -10,9 +10,6 @@ namespace leat::steering {
 
 Result<void> ReuseportGroup::add(const ReuseportSocket& socket) {
   const std::string what = "socket " + std::to_string(socket.id);
-  if (find(0, size_, socket.id) || find(first_closed(), slots_.size(), socket.id)) {
-    return Error::from_errno(EEXIST, what);
-  }
   if (size_ > 0 && slots_[0].user != socket.user) {
     return Error::from_errno(EADDRINUSE, what + " of user " + std::to_string(socket.user) +
                                              " to a group of user " +

@@ -13,10 +13,10 @@ namespace leat::steering {
 
 /// One socket of a group. A value.
 struct ReuseportSocket {
-  std::uint64_t id = 0;             ///< The user's; no two in a group have the same.
-  std::uint32_t user = 0;           ///< Who bound it.
-  std::optional<int> incoming_cpu;  ///< SO_INCOMING_CPU.
-  bool connected = false;           ///< Connected UDP: never chosen by hash.
+  std::uint64_t id = 0;               ///< The user's; no two of a port may have the same.
+  std::uint32_t user = 0;             ///< Who bound it.
+  std::optional<int> incoming_cpu{};  ///< SO_INCOMING_CPU.
+  bool connected = false;             ///< Connected UDP: never chosen by hash.
 };
 
 /// A program on a group: by which socket, or what else.
@@ -49,8 +49,8 @@ class ReuseportGroup {
   };
   using Program = MoveOnlyFunction<ReuseportVerdict(const Packet&)>;
 
-  /// Appends. EADDRINUSE for another user than that of the first socket; EEXIST for an id that is
-  /// there; ENOMEM if all slots are used by listening sockets (a closed one makes room).
+  /// Appends. EADDRINUSE for another user than that of the first socket; ENOMEM if all slots are
+  /// used by listening sockets (a closed one makes room).
   Result<void> add(const ReuseportSocket& socket);
   /// It listens no more. With `migrate` (net.ipv4.tcp_migrate_req, or a program that migrates) it
   /// waits at the back until forget(), so that what it had can find another socket. False if it

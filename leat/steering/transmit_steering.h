@@ -13,16 +13,16 @@ namespace leat::steering {
 
 /// What a socket remembers for the choice.
 struct TransmitSocket {
-  std::optional<std::uint16_t> transmit_queue;  ///< The last one; choose() writes it.
-  std::optional<std::uint16_t> receive_queue;   ///< On which its packets arrive.
+  std::optional<std::uint16_t> transmit_queue{};  ///< The last one; choose() writes it.
+  std::optional<std::uint16_t> receive_queue{};   ///< On which its packets arrive.
   bool has_route = false;  ///< Its route is cached; otherwise the choice is not remembered.
 };
 
 /// One packet.
 struct TransmitPacket {
   std::uint32_t hash = 0;
-  int cpu = 0;                                 ///< That sends it.
-  std::optional<std::uint16_t> receive_queue;  ///< Of a packet that is forwarded.
+  int cpu = 0;                                   ///< That sends it.
+  std::optional<std::uint16_t> receive_queue{};  ///< Of a packet that is forwarded.
   /// May change its queue: nothing of the flow is on its way (skb->ooo_okay, which TCP sets).
   bool may_reorder = false;
   std::uint8_t traffic_class = 0;
@@ -47,7 +47,7 @@ class TransmitSteering {
     std::uint16_t receive_queues = 1;
     int cpus = 1;
     /// At most kMaxClasses; none: all queues are of one class.
-    std::vector<TrafficClass> classes;
+    std::vector<TrafficClass> classes{};
   };
   /// EINVAL, and which option is out of range.
   [[nodiscard]] static Result<TransmitSteering> create(Options options);

@@ -49,7 +49,9 @@ TEST(NearestQueueMap, KnowsFourDistances) {
   };
   for (const auto& [cpu, distance] : expected) {
     EXPECT_EQ(map.distance_of(cpu), distance) << cpu;
-    if (distance != NearestQueueMap::kInfinite) EXPECT_EQ(map.queue_of(cpu), 1) << cpu;
+    if (distance != NearestQueueMap::kInfinite) {
+      EXPECT_EQ(map.queue_of(cpu), 1) << cpu;
+    }
   }
 }
 
@@ -109,7 +111,9 @@ TEST(FilterTable, BehavesAsAMap) {
     ASSERT_EQ(filters.size(), model.size());
     const auto found = filters.queue_for(hash);
     ASSERT_EQ(found.has_value(), model.contains(hash));
-    if (found) ASSERT_EQ(*found, model[hash]);
+    if (found) {
+      ASSERT_EQ(*found, model[hash]);
+    }
   }
 }
 
@@ -179,28 +183,39 @@ TEST(Arfs, TheTargetQueueNeedsAFlowTable) {
 }
 
 // 5 and 5 + 1024 share a slot by mask.
-TEST(Arfs, AnActiveSlotIsNotOverwrittenByTheNewerRule) {
+TEST(Arfs, TheNewerRuleDoesNotOverwriteAnActiveSlot) {
   for (const auto rule : {FilterRule::kOverwrite, FilterRule::kDoNotOverwriteActive}) {
     KernelRules rules = KernelRules::linux_6_12();
     rules.filter = rule;
+    const bool newer = rule == FilterRule::kDoNotOverwriteActive;
     Arfs arfs(rules);
     arfs.read(5, 1);
     arfs.read(5 + 1024, 1);
     EXPECT_EQ(arfs.receive(0, 5), 1);
-    EXPECT_EQ(arfs.receive(0, 5 + 1024), 1);
+    EXPECT_EQ(arfs.receive(0, 5 + 1024), 1) << "RFS goes on without a filter";
     EXPECT_EQ(arfs.filters.queue_for(5), 1);
-    // By then queue 0's slot says CPU 1, so the second flow just goes there and asks for nothing.
-    EXPECT_FALSE(arfs.filters.queue_for(5 + 1024));
-    arfs.read(5, 0);
-    EXPECT_EQ(arfs.receive(1, 5), 0);  // back to queue 0's slot
-    EXPECT_EQ(arfs.receive(1, 5 + 1024), 1);
-    EXPECT_EQ(arfs.receive(0, 5 + 1024), 1) << "the slot of the other's filter: it wants CPU 1";
-    const bool overwritten = arfs.filters.queue_for(5 + 1024) == 1;
-    EXPECT_TRUE(overwritten) << "queue 1's slot has no filter any more";
-    arfs.read(5, 1);
-    EXPECT_EQ(arfs.receive(0, 5), 1);
-    EXPECT_EQ(arfs.filters.queue_for(5), rule == FilterRule::kOverwrite ? 1 : 0);
+    EXPECT_EQ(arfs.filters.queue_for(5 + 1024).has_value(), !newer);
+    // Nor does the flow itself ask again for what it has, while packets still come the old way.
+    const auto again = arfs.steering.steer(0, 5);
+    EXPECT_EQ(again.cpu, 1);
+    EXPECT_EQ(again.flow->filter == QueueFlow::kNoFilter, newer);
   }
+}
+
+TEST(Arfs, AnInactiveSlotIsTakenOver) {
+  Arfs arfs(KernelRules::linux_6_18(), 1);
+  arfs.read(5, 1);
+  EXPECT_EQ(arfs.receive(0, 5), 1);
+  for (int i = 0; i < 10; ++i) {
+    (void)arfs.steering.enqueue(0, {.cpu = 1}, 9, 0);
+    (void)arfs.steering.dequeue(1);
+  }
+  arfs.steering.end_batch(1);
+  arfs.read(7, 1);
+  EXPECT_EQ(arfs.receive(0, 7), 1);
+  EXPECT_EQ(arfs.filters.queue_for(7), 1);
+  EXPECT_EQ(arfs.expire(), 1u) << "the slot has another filter by now";
+  EXPECT_FALSE(arfs.filters.queue_for(5));
 }
 
 TEST(Arfs, FiltersExpireByPacketsOfTheirCpu) {

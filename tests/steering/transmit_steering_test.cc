@@ -44,7 +44,7 @@ TEST(TransmitSteering, ByCpuOneQueueOrSeveralByTheHash) {
 
 TEST(TransmitSteering, TheLastQueueOfARowFillsTheHole) {
   TransmitSteering steering = make({.transmit_queues = 3});
-  for (const std::uint16_t queue : {0, 1, 2}) {
+  for (std::uint16_t queue = 0; queue < 3; ++queue) {
     ASSERT_TRUE(steering.set_xps_cpus(queue, CpuSet::of(0)));
   }
   ASSERT_TRUE(steering.set_xps_cpus(0, {}));

@@ -24,10 +24,10 @@ class OrderWorld {
     std::uint64_t seed = 1;
     int cpus = 4;
     std::size_t queues = 2;
-    std::size_t flows = 50;
+    std::size_t flows = 20;         ///< An even number.
     std::size_t flow_entries = 64;  ///< Of each queue: fewer than flows share slots.
     std::size_t max_backlog = 200;
-    KernelRules rules;
+    KernelRules rules{};
     bool rps = true;  ///< A map of all CPUs on every queue.
     bool read_before_packets = true;
     bool arfs = false;
@@ -55,12 +55,16 @@ class OrderWorld {
 
   void run(std::size_t steps) {
     for (std::size_t i = 0; i < steps; ++i) {
+      // Bursts, in which queues grow, and pauses, in which they drain and flows can move.
+      const unsigned arrivals = i % 200 < 60 ? 75 : 8;
       const auto what = random_.uniform(0, 99);
-      if (what < 45) {
-        arrive(any(flows_.size()));
-      } else if (what < 48) {
+      if (what < arrivals) {
+        // Half of the flows rest, long enough for their filters to expire.
+        const std::size_t half = flows_.size() / 2;
+        arrive(any(half) + (i / 10'000 % 2) * half);
+      } else if (what < arrivals + 6) {
         read(flows_[any(flows_.size())]);
-      } else if (what < 50) {
+      } else if (what < arrivals + 8) {
         expired += filters_.expire(4, [&](const auto& f) { return steering_.may_expire(f); });
       } else {
         work(static_cast<int>(any(workers_.size())));
