@@ -32,26 +32,26 @@ class Loops : public DpdkHash {
 };
 
 #ifdef RTE_THASH_GFNI_DEFINED
-class Gfni final : public Loops<Gfni> {
+template <int Length>  // Known while compiling, as with Leat.
+class Gfni final : public Loops<Gfni<Length>> {
  public:
-  explicit Gfni(std::span<const std::uint8_t> key) : matrices_(key.size()) {
+  explicit Gfni(std::span<const std::uint8_t> key) {
     rte_thash_complete_matrix(matrices_.data(), key.data(), static_cast<int>(key.size()));
   }
   std::string name() const override { return "DPDK gfni"; }
   std::uint32_t hash(const Tuples& tuples, std::size_t i) const {
-    return rte_thash_gfni(matrices_.data(), tuples.slots[i].bytes.data(),
-                          static_cast<int>(tuples.length));
+    return rte_thash_gfni(matrices_.data(), tuples.slots[i].bytes.data(), Length);
   }
   bool bulk(const Tuples& tuples, std::span<std::uint32_t> hashes) override {
     // It takes them without const, and does not write.
     auto* inputs = const_cast<std::uint8_t**>(tuples.pointers.data());
-    rte_thash_gfni_bulk(matrices_.data(), static_cast<int>(tuples.length), inputs, hashes.data(),
+    rte_thash_gfni_bulk(matrices_.data(), Length, inputs, hashes.data(),
                         static_cast<std::uint32_t>(hashes.size()));
     return true;
   }
 
  private:
-  std::vector<std::uint64_t> matrices_;
+  alignas(64) std::array<std::uint64_t, 40> matrices_;
 };
 #endif
 
@@ -80,11 +80,13 @@ class Softrss final : public Loops<Softrss> {
 
 }  // namespace
 
-std::unique_ptr<DpdkHash> dpdk_gfni([[maybe_unused]] std::span<const std::uint8_t> key) {
+std::unique_ptr<DpdkHash> dpdk_gfni([[maybe_unused]] std::span<const std::uint8_t> key,
+                                    [[maybe_unused]] std::size_t length) {
 #ifdef RTE_THASH_GFNI_DEFINED
   // rte_thash_gfni_supported() also asks the EAL, which is not running, for leave to use 512 bits.
   if (__builtin_cpu_supports("gfni") && __builtin_cpu_supports("avx512vbmi")) {
-    return std::make_unique<Gfni>(key);
+    if (length == 12) return std::make_unique<Gfni<12>>(key);
+    return std::make_unique<Gfni<36>>(key);
   }
 #endif
   return nullptr;

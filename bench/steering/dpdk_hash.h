@@ -24,8 +24,8 @@ class DpdkHash {
   virtual bool bulk(const Tuples& tuples, std::span<std::uint32_t> hashes) = 0;
 };
 
-/// rte_thash_gfni, or nothing if the build or the CPU lacks it.
-std::unique_ptr<DpdkHash> dpdk_gfni(std::span<const std::uint8_t> key);
+/// rte_thash_gfni, or nothing if the build or the CPU lacks it. `length` is 12 or 36.
+std::unique_ptr<DpdkHash> dpdk_gfni(std::span<const std::uint8_t> key, std::size_t length);
 /// rte_softrss_be, the faster of the two without tables; the words of its input and key are turned
 /// to host order beforehand.
 std::unique_ptr<DpdkHash> dpdk_softrss(std::span<const std::uint8_t> key, const Tuples& tuples);

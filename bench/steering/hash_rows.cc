@@ -60,12 +60,7 @@ std::shared_ptr<std::vector<wire::FlowKey>> make_keys(const Tuples& tuples) {
 /// Leat's hash of one tuple, with the length known while compiling, as where a packet is parsed.
 template <std::size_t Length>
 std::uint32_t hash_one(const ToeplitzHash& hash, const std::uint8_t* tuple) {
-  std::uint32_t ports;
-  std::memcpy(&ports, tuple + Length - 4, sizeof ports);
-  if constexpr (Length == kIpv6) return hash.ipv6(tuple, tuple + 16, ports);
-  std::uint64_t addresses;
-  std::memcpy(&addresses, tuple, sizeof addresses);
-  return hash.ipv4(addresses, ports);
+  return Length == kIpv4 ? hash.ipv4(tuple) : hash.ipv6(tuple);
 }
 
 template <std::size_t Length>
@@ -171,7 +166,7 @@ void add_toeplitz(std::vector<Row>& all, const std::string& kind) {
   }
 #if LEAT_BENCH_DPDK
   const ToeplitzKey key = ToeplitzKey::verification();
-  add_dpdk(rows, tuples, expected, dpdk_gfni(key.bytes()));
+  add_dpdk(rows, tuples, expected, dpdk_gfni(key.bytes(), Length));
   add_dpdk(rows, tuples, expected, dpdk_softrss(key.bytes(), *tuples));
 #endif
   all.insert(all.end(), {rows.each, rows.chain, rows.bulk});

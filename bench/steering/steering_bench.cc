@@ -6,6 +6,7 @@
 #include <ctime>
 #include <string>
 
+#include "decision_rows.h"
 #include "hash_rows.h"
 #include "row.h"
 
@@ -51,6 +52,7 @@ int main(int count, char** words) {
   const std::size_t first = std::strtoul(words[3], nullptr, 10);
   const std::string text = count > 4 ? words[4] : "";
   std::vector<Row> rows = leat::bench::hash_rows();
+  for (Row& row : leat::bench::decision_rows()) rows.push_back(std::move(row));
   std::erase_if(rows, [&](const Row& row) { return row.title.find(text) == std::string::npos; });
   for (std::size_t round = 0; round < rounds; ++round) {
     for (const Row& row : rows) {

@@ -7,19 +7,10 @@
 namespace leat::steering {
 namespace {
 
-constexpr std::uint8_t kTcp = 6;
-constexpr std::uint8_t kUdp = 17;
 constexpr std::string_view kLetters = "sdfn";  // In the order of the bits.
 constexpr std::string_view kOtherLetters = "mvtre";
 
 }  // namespace
-
-FlowType flow_type(const wire::FlowKey& key) {
-  const bool v4 = key.version == wire::IpVersion::kV4;
-  if (key.has_ports && key.protocol == kTcp) return v4 ? FlowType::kTcp4 : FlowType::kTcp6;
-  if (key.has_ports && key.protocol == kUdp) return v4 ? FlowType::kUdp4 : FlowType::kUdp6;
-  return FlowType::kOther;
-}
 
 std::string_view to_string(FlowType type) {
   switch (type) {

@@ -21,7 +21,13 @@ enum class FlowType : std::uint8_t {
 };
 inline constexpr int kFlowTypes = 5;
 
-[[nodiscard]] FlowType flow_type(const wire::FlowKey& key);
+[[nodiscard]] inline FlowType flow_type(const wire::FlowKey& key) {
+  const bool v4 = key.version == wire::IpVersion::kV4;
+  if (!key.has_ports) return FlowType::kOther;
+  if (key.protocol == 6) return v4 ? FlowType::kTcp4 : FlowType::kTcp6;
+  if (key.protocol == 17) return v4 ? FlowType::kUdp4 : FlowType::kUdp6;
+  return FlowType::kOther;
+}
 /// "tcp4", "udp4", "tcp6", "udp6", "other".
 [[nodiscard]] std::string_view to_string(FlowType type);
 

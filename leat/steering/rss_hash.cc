@@ -1,6 +1,7 @@
 #include "leat/steering/rss_hash.h"
 
 #include <bit>
+#include <cstddef>
 #include <cstring>
 
 #include <fmt/format.h>
@@ -20,31 +21,6 @@ Address load(const std::array<std::uint8_t, 16>& address) {
   return value;
 }
 
-/// A port as it lies in a packet.
-std::uint16_t network_order(std::uint16_t port) {
-  if constexpr (std::endian::native == std::endian::big) return port;
-  return static_cast<std::uint16_t>(port << 8U | port >> 8U);
-}
-
-/// Both ports one behind the other, as they lie in a packet.
-std::uint32_t port_word(std::uint16_t source, std::uint16_t destination) {
-  const std::uint32_t first = network_order(source);
-  const std::uint32_t second = network_order(destination);
-  if constexpr (std::endian::native == std::endian::big) return first << 16U | second;
-  return second << 16U | first;
-}
-
-std::uint64_t address_word(const FlowKey& key) {
-  std::uint32_t source;
-  std::uint32_t destination;
-  std::memcpy(&source, key.source.data(), 4);
-  std::memcpy(&destination, key.destination.data(), 4);
-  if constexpr (std::endian::native == std::endian::big) {
-    return std::uint64_t{source} << 32U | destination;
-  }
-  return std::uint64_t{destination} << 32U | source;
-}
-
 FlowKey transformed(const FlowKey& key, InputTransform transform) {
   FlowKey result = key;
   const bool either = transform == InputTransform::kSymmetricOrXor;
@@ -61,13 +37,6 @@ FlowKey transformed(const FlowKey& key, InputTransform transform) {
   return result;
 }
 
-/// Both addresses, and both ports or none: what nearly everyone chooses.
-std::uint32_t hash_pairs(const ToeplitzHash& toeplitz, const FlowKey& key, bool with_ports) {
-  const std::uint32_t ports = with_ports ? port_word(key.source_port, key.destination_port) : 0;
-  if (key.version == IpVersion::kV4) return toeplitz.ipv4(address_word(key), ports);
-  return toeplitz.ipv6(key.source.data(), key.destination.data(), ports);
-}
-
 std::uint32_t hash_fields(const ToeplitzHash& toeplitz, const FlowKey& key, HashFields fields) {
   std::array<std::uint8_t, 36> input;
   std::size_t length = 0;
@@ -76,8 +45,8 @@ std::uint32_t hash_fields(const ToeplitzHash& toeplitz, const FlowKey& key, Hash
     length += count;
   };
   const std::size_t address = key.version == IpVersion::kV4 ? 4 : 16;
-  const std::uint16_t source_port = network_order(key.source_port);
-  const std::uint16_t destination_port = network_order(key.destination_port);
+  const std::uint16_t source_port = internal::network_order(key.source_port);
+  const std::uint16_t destination_port = internal::network_order(key.destination_port);
   if (fields.has(HashFields::kSource)) add(key.source.data(), address);
   if (fields.has(HashFields::kDestination)) add(key.destination.data(), address);
   if (fields.has(HashFields::kSourcePort)) add(&source_port, 2);
@@ -102,6 +71,7 @@ std::string_view to_string(InputTransform transform) {
 RssHash::RssHash(const ToeplitzKey& key, ToeplitzMethod method) : toeplitz_(key, method) {
   fields_.fill(HashFields::addresses_and_ports());
   fields_[static_cast<std::size_t>(FlowType::kOther)] = HashFields::addresses();
+  plan();
 }
 
 Result<void> RssHash::set_transform(InputTransform transform) {
@@ -112,6 +82,7 @@ Result<void> RssHash::set_transform(InputTransform transform) {
         to_string(transform), to_string(static_cast<FlowType>(i)), fields_[i].to_string()));
   }
   transform_ = transform;
+  plan();
   return {};
 }
 
@@ -127,19 +98,24 @@ Result<void> RssHash::set_fields(FlowType type, HashFields fields) {
                                to_string(transform_)));
   }
   fields_[static_cast<std::size_t>(type)] = fields;
+  plan();
   return {};
 }
 
-std::uint32_t RssHash::operator()(const FlowKey& key) const {
-  const HashFields chosen = fields(flow_type(key));
-  if (transform_ != InputTransform::kNone) [[unlikely]] {
-    const FlowKey input = transformed(key, transform_);
-    if (chosen.has(HashFields::kSource)) return hash_pairs(toeplitz_, input, chosen.has_ports());
-    return hash_fields(toeplitz_, input, chosen);
+void RssHash::plan() {
+  const bool plain = transform_ == InputTransform::kNone;
+  for (std::size_t i = 0; i < fields_.size(); ++i) {
+    plans_[i] = Plan::kOther;
+    if (plain && fields_[i] == HashFields::addresses()) plans_[i] = Plan::kAddresses;
+    if (plain && fields_[i] == HashFields::addresses_and_ports()) plans_[i] = Plan::kTuple;
   }
-  if (chosen == HashFields::addresses_and_ports()) return hash_pairs(toeplitz_, key, true);
-  if (chosen == HashFields::addresses()) return hash_pairs(toeplitz_, key, false);
-  return hash_fields(toeplitz_, key, chosen);
+}
+
+std::uint32_t RssHash::hash_other(const FlowKey& key, FlowType type) const {
+  if (transform_ == InputTransform::kNone) return hash_fields(toeplitz_, key, fields(type));
+  const FlowKey input = transformed(key, transform_);
+  if (!fields(type).has(HashFields::kSource)) return hash_fields(toeplitz_, input, fields(type));
+  return hash_pairs(input, fields(type).has_ports());
 }
 
 }  // namespace leat::steering

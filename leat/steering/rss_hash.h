@@ -7,6 +7,7 @@
 
 #include "leat/base/result.h"
 #include "leat/steering/hash_fields.h"
+#include "leat/steering/internal/flow_words.h"
 #include "leat/steering/toeplitz_hash.h"
 #include "leat/wire/flow_key.h"
 
@@ -47,12 +48,32 @@ class RssHash {
   }
   [[nodiscard]] const ToeplitzHash& toeplitz() const { return toeplitz_; }
 
-  [[nodiscard]] std::uint32_t operator()(const wire::FlowKey& key) const;
+  [[nodiscard]] std::uint32_t operator()(const wire::FlowKey& key) const {
+    const FlowType type = flow_type(key);
+    const Plan plan = plans_[static_cast<std::size_t>(type)];
+    if (plan == Plan::kOther) [[unlikely]]
+      return hash_other(key, type);
+    return hash_pairs(key, plan == Plan::kTuple);
+  }
 
  private:
+  /// What fields and transform come to: the two that nearly everyone has, and the rest.
+  enum class Plan : std::uint8_t { kAddresses, kTuple, kOther };
+
+  void plan();
+  [[nodiscard]] std::uint32_t hash_pairs(const wire::FlowKey& key, bool with_ports) const {
+    const std::uint32_t ports = with_ports ? internal::port_word(key) : 0;
+    if (key.version == wire::IpVersion::kV4) {
+      return toeplitz_.ipv4(internal::address_word(key), ports);
+    }
+    return toeplitz_.ipv6(internal::address_bytes(key), ports);
+  }
+  [[nodiscard]] std::uint32_t hash_other(const wire::FlowKey& key, FlowType type) const;
+
   ToeplitzHash toeplitz_;
   InputTransform transform_ = InputTransform::kNone;
   std::array<HashFields, kFlowTypes> fields_;
+  std::array<Plan, kFlowTypes> plans_;
 };
 
 }  // namespace leat::steering

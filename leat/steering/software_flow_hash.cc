@@ -1,33 +1,28 @@
 #include "leat/steering/software_flow_hash.h"
 
 #include <algorithm>
-#include <cstddef>
 #include <utility>
 
+#include "leat/steering/internal/flow_words.h"
 #include "leat/steering/internal/siphash.h"
 
 namespace leat::steering {
 namespace {
 
-using Address = std::array<std::uint8_t, 16>;
+using Words = std::pair<std::uint64_t, std::uint64_t>;
 
-/// Eight bytes of an address as a big-endian number, so that numbers compare as addresses do.
-std::uint64_t word_at(const Address& address, std::size_t offset) {
-  std::uint64_t word = 0;
-  for (std::size_t i = 0; i < 8; ++i) word = word << 8U | address[offset + i];
-  return word;
-}
-
-std::pair<std::uint64_t, std::uint64_t> words_of(const Address& address) {
-  return {word_at(address, 0), word_at(address, 8)};
+Words words_of(const std::array<std::uint8_t, 16>& address) {
+  return {internal::big_endian_word(address.data()), internal::big_endian_word(&address[8])};
 }
 
 }  // namespace
 
 std::uint32_t SoftwareFlowHash::operator()(const wire::FlowKey& key) const {
-  auto low = words_of(key.source);
-  auto high = words_of(key.destination);
-  if (high < low) std::swap(low, high);
+  const Words source = words_of(key.source);
+  const Words destination = words_of(key.destination);
+  const bool ordered = source < destination;
+  const Words& low = ordered ? source : destination;
+  const Words& high = ordered ? destination : source;
   std::uint64_t ports = 0;
   if (key.has_ports) {
     const auto [low_port, high_port] = std::minmax({key.source_port, key.destination_port});

@@ -17,8 +17,8 @@ namespace leat::steering {
 /// hashing functions"; Krawczyk 1995). The input is a string of bytes in network order: source
 /// address, destination address, source port, destination port.
 ///
-/// A value: what is prepared from the key is its own, 100 bytes, with kTable 1 KiB for each byte
-/// of the key. Any number of threads may hash with one object.
+/// A value. Copies share what was prepared from the key: some hundred bytes, with kTable 1 KiB for
+/// each byte of the key. Any number of threads may hash with one object.
 class ToeplitzHash {
  public:
   /// `method` must be available.
@@ -30,15 +30,22 @@ class ToeplitzHash {
     return engine_.bytes(key_.view(), input.data(), input.size());
   }
 
-  /// The hash of 12 bytes, given as they lie in memory: two IPv4 addresses, and two ports (0 for
-  /// none: zeroes at the end of an input change nothing).
-  [[nodiscard]] std::uint32_t ipv4(std::uint64_t addresses, std::uint32_t ports) const {
-    return engine_.ipv4(key_.view(), addresses, ports);
+  /// The hash of an IPv4 four-tuple's 12 bytes; for two addresses alone use the other form.
+  [[nodiscard]] std::uint32_t ipv4(const std::uint8_t* tuple) const {
+    return engine_.ipv4(key_.view(), tuple);
   }
-  /// The hash of 36 bytes: two IPv6 addresses of 16 bytes each, and two ports as for ipv4().
-  [[nodiscard]] std::uint32_t ipv6(const std::uint8_t* source, const std::uint8_t* destination,
-                                   std::uint32_t ports) const {
-    return engine_.ipv6(key_.view(), source, destination, ports);
+  /// The hash of an IPv6 four-tuple's 36 bytes.
+  [[nodiscard]] std::uint32_t ipv6(const std::uint8_t* tuple) const {
+    return engine_.ipv6(key_.view(), tuple);
+  }
+  /// The same from two parts, each as it lies in a packet: two addresses of 4 bytes, and two ports
+  /// (0 for none: zeroes at the end of an input change nothing).
+  [[nodiscard]] std::uint32_t ipv4(std::uint64_t addresses, std::uint32_t ports) const {
+    return engine_.ipv4_parts(key_.view(), addresses, ports);
+  }
+  /// Two addresses of 16 bytes one behind the other, and two ports as above.
+  [[nodiscard]] std::uint32_t ipv6(const std::uint8_t* addresses, std::uint32_t ports) const {
+    return engine_.ipv6_parts(key_.view(), addresses, ports);
   }
 
   /// Hashes inputs of one length (at most max_input() bytes); there must be as many hashes as

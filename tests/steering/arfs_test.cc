@@ -192,14 +192,31 @@ TEST(Arfs, TheNewerRuleDoesNotOverwriteAnActiveSlot) {
     arfs.read(5, 1);
     arfs.read(5 + 1024, 1);
     EXPECT_EQ(arfs.receive(0, 5), 1);
-    EXPECT_EQ(arfs.receive(0, 5 + 1024), 1) << "RFS goes on without a filter";
-    EXPECT_EQ(arfs.filters.queue_for(5), 1);
-    EXPECT_EQ(arfs.filters.queue_for(5 + 1024).has_value(), !newer);
     // Nor does the flow itself ask again for what it has, while packets still come the old way.
     const auto again = arfs.steering.steer(0, 5);
     EXPECT_EQ(again.cpu, 1);
     EXPECT_EQ(again.flow->filter == QueueFlow::kNoFilter, newer);
+    arfs.read(5 + 2048, 0);  // The slot of queue 0 is for CPU 0 again.
+    EXPECT_EQ(arfs.receive(0, 5 + 2048), 0);
+    arfs.read(5 + 1024, 1);
+    EXPECT_EQ(arfs.receive(0, 5 + 1024), 1) << "RFS goes on without a filter";
+    arfs.read(5, 1);
+    EXPECT_EQ(arfs.filters.queue_for(5), 1);
+    EXPECT_EQ(arfs.filters.queue_for(5 + 1024).has_value(), !newer);
   }
+}
+
+TEST(Arfs, TheSlotThatAFlowLeavesIsFree) {
+  KernelRules rules = KernelRules::linux_6_12();
+  rules.filter = FilterRule::kDoNotOverwriteActive;
+  Arfs arfs(rules);
+  arfs.read(5, 1);
+  EXPECT_EQ(arfs.receive(0, 5), 1);
+  arfs.read(5, 0);
+  EXPECT_EQ(arfs.receive(1, 5), 0);
+  arfs.read(5 + 1024, 1);
+  EXPECT_EQ(arfs.receive(0, 5 + 1024), 1);
+  EXPECT_EQ(arfs.filters.queue_for(5 + 1024), 1);
 }
 
 TEST(Arfs, AnInactiveSlotIsTakenOver) {

@@ -63,6 +63,8 @@ TEST(MaglevTable, SharesFollowWeights) {
   EXPECT_NEAR(static_cast<double>(counts[1]), 2'000, 6);
   EXPECT_EQ(counts[2], 0u);
   EXPECT_NEAR(static_cast<double>(counts[3]), 1'000, 6);
+  const Backends uneven = {{.id = 5, .weight = 5}, {.id = 6, .weight = 3}};
+  EXPECT_NEAR(static_cast<double>(shares(*MaglevTable::create(uneven, 8'009), 2)[1]), 3'003, 6);
 }
 
 TEST(MaglevTable, TheOrderOfTheListDoesNotCount) {

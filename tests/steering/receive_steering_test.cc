@@ -133,6 +133,26 @@ TEST(ReceiveSteering, OtherPacketsBehindTheFlowsLastDoNotHoldIt) {
   put(steering, 0, kHash, 2);
 }
 
+// A move notes where the new CPU stands, which counts if the packet is lost after all.
+TEST(ReceiveSteering, AFlowThatWasNeverQueuedMayMoveOn) {
+  ReceiveSteering steering = make({.cpus = 4, .max_backlog = 0});
+  ASSERT_TRUE(steering.socket_flows().set_size(4096));
+  ASSERT_TRUE(steering.set_rps_flow_count(0, 1024));
+  for (int i = 0; i < 5; ++i) {
+    read_on(steering, kHash, 1);
+    put(steering, 0, kHash, 1);
+    drain(steering, 1);
+  }
+  read_on(steering, 0x1234'5678, 2);
+  put(steering, 0, 0x1234'5678, 2);
+  read_on(steering, kHash, 2);
+  const auto decision = steering.steer(0, kHash);
+  EXPECT_EQ(decision.cpu, 2);
+  EXPECT_EQ(steering.enqueue(0, decision, kHash, 0), Enqueued::kDroppedFull);
+  read_on(steering, kHash, 3);
+  put(steering, 0, kHash, 3);
+}
+
 TEST(ReceiveSteering, AFlowLeavesACpuThatWentOffline) {
   ReceiveSteering steering = with_rfs();
   read_on(steering, kHash, 1);

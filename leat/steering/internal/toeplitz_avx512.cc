@@ -55,24 +55,43 @@ LEAT_TARGET_AVX512 LEAT_ALWAYS_INLINE __m512i load_some(const std::uint8_t* from
   return _mm512_maskz_loadu_epi8(mask, from);
 }
 
-LEAT_TARGET_AVX512 std::uint32_t hash_ipv4(ToeplitzKeyView key, std::uint64_t addresses,
-                                           std::uint32_t ports) {
-  return multiply_ipv4(key.words, reverse(from_word(addresses)), reverse(from_word(ports)));
+LEAT_TARGET_AVX512 LEAT_ALWAYS_INLINE std::uint32_t multiply_ipv4(const std::uint64_t* key,
+                                                                  __m128i addresses,
+                                                                  __m128i ports) {
+  const __m128i k = load_words(key);
+  const __m128i a = reverse(addresses);
+  const __m128i near = _mm_xor_si128(_mm_clmulepi64_si128(a, k, 0x00),
+                                     _mm_clmulepi64_si128(reverse(ports), k, 0x10));
+  return sum_of(near, _mm_clmulepi64_si128(a, k, 0x10));
 }
 
-LEAT_TARGET_AVX512 std::uint32_t hash_ipv6(ToeplitzKeyView key, const std::uint8_t* source,
-                                           const std::uint8_t* destination, std::uint32_t ports) {
-  const __m256i input = reverse(_mm256_inserti128_si256(_mm256_castsi128_si256(load_words(source)),
-                                                        load_words(destination), 1));
-  const __m256i k0 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(key.words));
-  const __m256i k1 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(key.words + 1));
+LEAT_TARGET_AVX512 LEAT_ALWAYS_INLINE std::uint32_t multiply_ipv6(const std::uint64_t* key,
+                                                                  const std::uint8_t* addresses,
+                                                                  __m128i ports) {
+  const __m256i input = reverse(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(addresses)));
+  const __m256i k0 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(key));
+  const __m256i k1 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(key + 1));
   const __m256i near = _mm256_xor_si256(_mm256_clmulepi64_epi128(input, k0, 0x00),
                                         _mm256_clmulepi64_epi128(input, k0, 0x11));
   const __m256i far = _mm256_xor_si256(_mm256_clmulepi64_epi128(input, k1, 0x00),
                                        _mm256_clmulepi64_epi128(input, k1, 0x11));
-  const __m128i last =
-      _mm_clmulepi64_si128(reverse(from_word(ports)), from_word(key.words[4]), 0x00);
+  const __m128i last = _mm_clmulepi64_si128(reverse(ports), load_words(key + 4), 0x00);
   return hash_of(_mm_xor_si128(fold(align(near, far)), last));
+}
+
+LEAT_TARGET_AVX512 std::uint32_t hash_ipv4(ToeplitzKeyView key, const std::uint8_t* tuple) {
+  return multiply_ipv4(key.words, load_8(tuple), load_4(tuple + 8));
+}
+LEAT_TARGET_AVX512 std::uint32_t hash_ipv6(ToeplitzKeyView key, const std::uint8_t* tuple) {
+  return multiply_ipv6(key.words, tuple, load_4(tuple + 32));
+}
+LEAT_TARGET_AVX512 std::uint32_t hash_ipv4_parts(ToeplitzKeyView key, std::uint64_t addresses,
+                                                 std::uint32_t ports) {
+  return multiply_ipv4(key.words, from_word(addresses), from_word(ports));
+}
+LEAT_TARGET_AVX512 std::uint32_t hash_ipv6_parts(ToeplitzKeyView key, const std::uint8_t* addresses,
+                                                 std::uint32_t ports) {
+  return multiply_ipv6(key.words, addresses, from_word(ports));
 }
 
 LEAT_TARGET_AVX512 std::uint32_t hash_short(ToeplitzKeyView key, const std::uint8_t* input,
@@ -109,15 +128,34 @@ LEAT_TARGET_AVX512 std::uint32_t hash_bytes(ToeplitzKeyView key, const std::uint
   }
 }
 
-/// `count` bytes (at most 16) from each of four inputs, side by side.
+/// 16 bytes from each of four inputs, side by side. Taken from memory into their places, not put
+/// together afterwards: that would take the port that multiplies.
 LEAT_TARGET_AVX512 LEAT_ALWAYS_INLINE __m512i load_four(const std::uint8_t* const* inputs,
-                                                        std::size_t offset, __mmask16 mask) {
-  const __m256i low = _mm256_inserti128_si256(
-      _mm256_castsi128_si256(_mm_maskz_loadu_epi8(mask, inputs[0] + offset)),
-      _mm_maskz_loadu_epi8(mask, inputs[1] + offset), 1);
-  const __m256i high = _mm256_inserti128_si256(
-      _mm256_castsi128_si256(_mm_maskz_loadu_epi8(mask, inputs[2] + offset)),
-      _mm_maskz_loadu_epi8(mask, inputs[3] + offset), 1);
+                                                        std::size_t offset) {
+  __m512i four = _mm512_castsi128_si512(load_words(inputs[0] + offset));
+  four = _mm512_inserti32x4(four, load_words(inputs[1] + offset), 1);
+  four = _mm512_inserti32x4(four, load_words(inputs[2] + offset), 2);
+  return _mm512_inserti32x4(four, load_words(inputs[3] + offset), 3);
+}
+
+/// The last `count` bytes (1 to 15) of inputs of `length`, zeroes behind them.
+LEAT_TARGET_AVX512 LEAT_ALWAYS_INLINE __m512i load_four_tails(const std::uint8_t* const* inputs,
+                                                              std::size_t length,
+                                                              std::size_t count) {
+  if (length >= 16) {  // The last 16, and what was there before is shifted out.
+    static constexpr std::int8_t kPlaces[32] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10,
+                                                11, 12, 13, 14, 15, -1, -1, -1, -1, -1, -1,
+                                                -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+    const __m128i places = load_words(kPlaces + 16 - count);
+    return _mm512_shuffle_epi8(load_four(inputs, length - 16), _mm512_broadcast_i32x4(places));
+  }
+  const auto mask = static_cast<__mmask16>((1U << count) - 1);
+  const __m256i low =
+      _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_maskz_loadu_epi8(mask, inputs[0])),
+                              _mm_maskz_loadu_epi8(mask, inputs[1]), 1);
+  const __m256i high =
+      _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_maskz_loadu_epi8(mask, inputs[2])),
+                              _mm_maskz_loadu_epi8(mask, inputs[3]), 1);
   return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 
@@ -133,8 +171,8 @@ LEAT_TARGET_AVX512 LEAT_ALWAYS_INLINE void hash_four(const std::uint64_t* words,
   __m512i far = _mm512_setzero_si512();
   for (std::size_t at = 0; at < length; at += 16, words += 2) {
     const std::size_t count = length - at;
-    const auto mask = static_cast<__mmask16>(count >= 16 ? 0xffff : (1U << count) - 1);
-    const __m512i block = reverse(load_four(inputs, at, mask));
+    const __m512i block =
+        reverse(count >= 16 ? load_four(inputs, at) : load_four_tails(inputs, length, count));
     const __m512i k0 = broadcast_words(words);
     near = _mm512_xor_si512(near, _mm512_clmulepi64_epi128(block, k0, 0x00));
     if (count <= 4) break;  // The rest are products with zeroes.
@@ -159,7 +197,7 @@ LEAT_TARGET_AVX512 void hash_many(ToeplitzKeyView key, const std::uint8_t* const
 }  // namespace
 
 ToeplitzEngine avx512_toeplitz_engine() {
-  return {hash_bytes, hash_ipv4, hash_ipv6, hash_many};
+  return {hash_bytes, hash_ipv4, hash_ipv6, hash_ipv4_parts, hash_ipv6_parts, hash_many};
 }
 
 }  // namespace leat::steering::internal

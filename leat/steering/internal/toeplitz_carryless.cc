@@ -58,20 +58,39 @@ LEAT_TARGET_CARRYLESS std::uint32_t hash_bytes(ToeplitzKeyView key, const std::u
   return sum_of(sums.near, sums.far);
 }
 
-LEAT_TARGET_CARRYLESS std::uint32_t hash_ipv4(ToeplitzKeyView key, std::uint64_t addresses,
-                                              std::uint32_t ports) {
-  const __m128i input = reverse(_mm_unpacklo_epi64(from_word(addresses), from_word(ports)));
-  return multiply_ipv4(key.words, input, _mm_unpackhi_epi64(input, input));
+LEAT_TARGET_CARRYLESS LEAT_ALWAYS_INLINE std::uint32_t multiply_ipv4(const std::uint64_t* key,
+                                                                     __m128i addresses,
+                                                                     __m128i ports) {
+  const __m128i input = reverse(_mm_unpacklo_epi64(addresses, ports));
+  const __m128i k = load_words(key);
+  const __m128i near =
+      _mm_xor_si128(_mm_clmulepi64_si128(input, k, 0x00), _mm_clmulepi64_si128(input, k, 0x11));
+  return sum_of(near, _mm_clmulepi64_si128(input, k, 0x10));
 }
 
-LEAT_TARGET_CARRYLESS std::uint32_t hash_ipv6(ToeplitzKeyView key, const std::uint8_t* source,
-                                              const std::uint8_t* destination,
-                                              std::uint32_t ports) {
-  Sums sums = {_mm_clmulepi64_si128(reverse(from_word(ports)), from_word(key.words[4]), 0x00),
-               _mm_setzero_si128()};
-  sums = add(sums, key.words, load_words(source));
-  sums = add(sums, key.words + 2, load_words(destination));
+LEAT_TARGET_CARRYLESS LEAT_ALWAYS_INLINE std::uint32_t multiply_ipv6(const std::uint64_t* key,
+                                                                     const std::uint8_t* addresses,
+                                                                     __m128i ports) {
+  Sums sums = {_mm_clmulepi64_si128(reverse(ports), from_word(key[4]), 0x00), _mm_setzero_si128()};
+  sums = add(sums, key, load_words(addresses));
+  sums = add(sums, key + 2, load_words(addresses + 16));
   return sum_of(sums.near, sums.far);
+}
+
+LEAT_TARGET_CARRYLESS std::uint32_t hash_ipv4(ToeplitzKeyView key, const std::uint8_t* tuple) {
+  return multiply_ipv4(key.words, load_8(tuple), load_4(tuple + 8));
+}
+LEAT_TARGET_CARRYLESS std::uint32_t hash_ipv6(ToeplitzKeyView key, const std::uint8_t* tuple) {
+  return multiply_ipv6(key.words, tuple, load_4(tuple + 32));
+}
+LEAT_TARGET_CARRYLESS std::uint32_t hash_ipv4_parts(ToeplitzKeyView key, std::uint64_t addresses,
+                                                    std::uint32_t ports) {
+  return multiply_ipv4(key.words, from_word(addresses), from_word(ports));
+}
+LEAT_TARGET_CARRYLESS std::uint32_t hash_ipv6_parts(ToeplitzKeyView key,
+                                                    const std::uint8_t* addresses,
+                                                    std::uint32_t ports) {
+  return multiply_ipv6(key.words, addresses, from_word(ports));
 }
 
 void hash_many(ToeplitzKeyView key, const std::uint8_t* const* inputs, std::size_t length,
@@ -82,7 +101,7 @@ void hash_many(ToeplitzKeyView key, const std::uint8_t* const* inputs, std::size
 }  // namespace
 
 ToeplitzEngine carryless_toeplitz_engine() {
-  return {hash_bytes, hash_ipv4, hash_ipv6, hash_many};
+  return {hash_bytes, hash_ipv4, hash_ipv6, hash_ipv4_parts, hash_ipv6_parts, hash_many};
 }
 
 }  // namespace leat::steering::internal

@@ -58,6 +58,14 @@ LEAT_TARGET_CARRYLESS LEAT_ALWAYS_INLINE __m128i load_words(const void* from) {
   return _mm_loadu_si128(static_cast<const __m128i*>(from));
 }
 
+/// Eight bytes, and four, in the first word; zeroes behind them.
+LEAT_TARGET_CARRYLESS LEAT_ALWAYS_INLINE __m128i load_8(const std::uint8_t* from) {
+  return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from));
+}
+LEAT_TARGET_CARRYLESS LEAT_ALWAYS_INLINE __m128i load_4(const std::uint8_t* from) {
+  return _mm_loadu_si32(from);
+}
+
 LEAT_TARGET_CARRYLESS LEAT_ALWAYS_INLINE __m128i from_word(std::uint64_t word) {
   return _mm_cvtsi64_si128(static_cast<long long>(word));
 }
@@ -65,16 +73,6 @@ LEAT_TARGET_CARRYLESS LEAT_ALWAYS_INLINE __m128i from_word(std::uint64_t word) {
 LEAT_TARGET_CARRYLESS LEAT_ALWAYS_INLINE std::uint32_t sum_of(__m128i near, __m128i far) {
   const __m128i sum = _mm_xor_si128(near, _mm_unpackhi_epi64(far, far));
   return static_cast<std::uint32_t>(_mm_cvtsi128_si32(_mm_srli_epi64(sum, 32)));
-}
-
-/// The hash of 12 bytes, the bits of each turned around.
-LEAT_TARGET_CARRYLESS LEAT_ALWAYS_INLINE std::uint32_t multiply_ipv4(const std::uint64_t* key,
-                                                                     __m128i addresses,
-                                                                     __m128i ports) {
-  const __m128i k = load_words(key);
-  const __m128i near =
-      _mm_xor_si128(_mm_clmulepi64_si128(addresses, k, 0x00), _mm_clmulepi64_si128(ports, k, 0x10));
-  return sum_of(near, _mm_clmulepi64_si128(addresses, k, 0x10));
 }
 
 }  // namespace leat::steering::internal

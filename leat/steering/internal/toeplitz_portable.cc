@@ -1,15 +1,13 @@
 // The engines for every machine: the definition itself, and a table for each byte of the input.
 
-#include <bit>
 #include <cstring>
+#include <span>
+#include <vector>
 
 #include "leat/steering/internal/toeplitz_engine.h"
 
 namespace leat::steering::internal {
 namespace {
-
-// What an input shorter than this reads lies inside what PreparedToeplitzKey pads.
-constexpr std::size_t kWordBytes = 8;
 
 /// Bits `bit` to `bit` + 31 of the key, the first one highest.
 std::uint32_t key_bits(const std::uint64_t* words, std::size_t bit) {
@@ -54,8 +52,13 @@ std::uint32_t hash_bytes(ToeplitzKeyView key, const std::uint8_t* input, std::si
   return hash_at<Way>(key, 0, input, length);
 }
 
+template <typename Way, std::size_t Length>
+std::uint32_t hash_tuple(ToeplitzKeyView key, const std::uint8_t* tuple) {
+  return hash_at<Way>(key, 0, tuple, Length);
+}
+
 template <typename Way>
-std::uint32_t hash_ipv4(ToeplitzKeyView key, std::uint64_t addresses, std::uint32_t ports) {
+std::uint32_t hash_ipv4_parts(ToeplitzKeyView key, std::uint64_t addresses, std::uint32_t ports) {
   std::uint8_t input[12];
   std::memcpy(input, &addresses, 8);
   std::memcpy(input + 8, &ports, 4);
@@ -63,12 +66,11 @@ std::uint32_t hash_ipv4(ToeplitzKeyView key, std::uint64_t addresses, std::uint3
 }
 
 template <typename Way>
-std::uint32_t hash_ipv6(ToeplitzKeyView key, const std::uint8_t* source,
-                        const std::uint8_t* destination, std::uint32_t ports) {
+std::uint32_t hash_ipv6_parts(ToeplitzKeyView key, const std::uint8_t* addresses,
+                              std::uint32_t ports) {
   std::uint8_t port_bytes[4];
   std::memcpy(port_bytes, &ports, 4);
-  return hash_at<Way>(key, 0, source, 16) ^ hash_at<Way>(key, 16, destination, 16) ^
-         hash_at<Way>(key, 32, port_bytes, 4);
+  return hash_at<Way>(key, 0, addresses, 32) ^ hash_at<Way>(key, 32, port_bytes, 4);
 }
 
 template <typename Way>
@@ -78,27 +80,45 @@ void hash_many(ToeplitzKeyView key, const std::uint8_t* const* inputs, std::size
 }
 
 template <typename Way>
-constexpr ToeplitzEngine kEngine = {hash_bytes<Way>, hash_ipv4<Way>, hash_ipv6<Way>,
-                                    hash_many<Way>};
+constexpr ToeplitzEngine kEngine = {hash_bytes<Way>,      hash_tuple<Way, 12>,  hash_tuple<Way, 36>,
+                                    hash_ipv4_parts<Way>, hash_ipv6_parts<Way>, hash_many<Way>};
+
+struct alignas(64) Block {
+  std::uint64_t words[8];
+};
+using Blocks = std::vector<Block>;
+using Tables = std::vector<std::array<std::uint32_t, 256>>;
+
+std::shared_ptr<Blocks> make_blocks(std::span<const std::uint8_t> key) {
+  // One more than the key fills, for who reads a word beyond.
+  auto blocks = std::make_shared<Blocks>((key.size() + sizeof(Block) - 1) / sizeof(Block) + 1);
+  for (std::size_t i = 0; i < key.size(); ++i) {
+    std::uint64_t& word = (*blocks)[i / sizeof(Block)].words[i % sizeof(Block) / 8];
+    word |= std::uint64_t{key[i]} << (56 - 8 * (i % 8));
+  }
+  return blocks;
+}
+
+std::shared_ptr<Tables> make_tables(const std::uint64_t* words, std::size_t max_input) {
+  auto tables = std::make_shared<Tables>(max_input);
+  for (std::size_t position = 0; position < max_input; ++position) {
+    for (std::size_t value = 0; value < 256; ++value) {
+      (*tables)[position][value] = hash_byte(words, position, static_cast<std::uint8_t>(value));
+    }
+  }
+  return tables;
+}
 
 }  // namespace
 
-PreparedToeplitzKey::PreparedToeplitzKey(const ToeplitzKey& key, bool with_tables) {
-  // Whole blocks of 64 bytes, and one block more for who reads a word beyond.
-  constexpr std::size_t kBlockWords = 8;
-  const std::size_t blocks = (key.size() + 63) / 64 + 1;
-  words_.resize(blocks * kBlockWords);
-  for (std::size_t i = 0; i < key.size(); ++i) {
-    words_[i / kWordBytes] |= std::uint64_t{key.bytes()[i]} << (56 - 8 * (i % kWordBytes));
-  }
-  if (!with_tables) return;
-  tables_.resize(key.size() - 4);
-  for (std::size_t position = 0; position < tables_.size(); ++position) {
-    for (std::size_t value = 0; value < 256; ++value) {
-      tables_[position][value] =
-          hash_byte(words_.data(), position, static_cast<std::uint8_t>(value));
-    }
-  }
+PreparedToeplitzKey::PreparedToeplitzKey(const ToeplitzKey& key, bool tables) {
+  const auto blocks = make_blocks(key.bytes());
+  view_.words = blocks->data()->words;
+  memory_ = blocks;
+  if (!tables) return;
+  const auto made = make_tables(view_.words, key.size() - 4);
+  view_.tables = made->data();
+  memory_ = made;
 }
 
 ToeplitzEngine bitwise_toeplitz_engine() {
