@@ -11,7 +11,6 @@ namespace leat::app {
 namespace {
 
 using steering::FilterTable;
-using steering::FlowType;
 using steering::IndirectionTable;
 using steering::NearestQueueMap;
 using steering::ReceiveSteering;

@@ -10,7 +10,6 @@ namespace leat::app {
 namespace {
 
 using steering::FlowType;
-using steering::HashFields;
 using steering::IndirectionTable;
 using steering::RssHash;
 

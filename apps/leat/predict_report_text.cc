@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -69,7 +70,7 @@ std::uint64_t most_packets(const std::vector<Load>& loads) {
 
 std::string bar(std::uint64_t packets, std::uint64_t most) {
   const double part = share(packets, most);
-  auto length = static_cast<std::size_t>(part * kBarLength + 0.5);
+  auto length = static_cast<std::size_t>(std::lround(part * kBarLength));
   if (packets != 0) length = std::max<std::size_t>(length, 1);
   return std::string(length, '#') + std::string(kBarLength - length, ' ');
 }

@@ -19,7 +19,7 @@ std::string address_text(const wire::FlowKey& key, const std::array<std::uint8_t
 
 std::string endpoint(const wire::FlowKey& key, const std::array<std::uint8_t, 16>& address,
                      std::uint16_t port) {
-  const std::string text = address_text(key, address);
+  std::string text = address_text(key, address);
   if (!key.has_ports) return text;
   return key.version == wire::IpVersion::kV4 ? fmt::format("{}:{}", text, port)
                                              : fmt::format("[{}]:{}", text, port);

@@ -11,8 +11,8 @@
 
 namespace leat::wire {
 
-void PrintTo(DissectFault fault, std::ostream* out) {
-  *out << to_string(fault);
+std::ostream& operator<<(std::ostream& out, DissectFault fault) {
+  return out << to_string(fault);
 }
 
 namespace {

@@ -77,7 +77,7 @@ TEST(Pcap, WhatIsNoTraceIsSaidAtOnce) {
   const struct {
     Bytes bytes;
     const char* error;
-  } kCases[] = {
+  } cases[] = {
       {Bytes(), "packet 1 at byte offset 0: the trace is empty"},
       {Bytes({0xd4, 0xc3}), "packet 1 at byte offset 0: the trace ends at once"},
       {Bytes({0xd4, 0xc3, 0xb2, 0xa1}),
@@ -87,7 +87,7 @@ TEST(Pcap, WhatIsNoTraceIsSaidAtOnce) {
       {pcap_header({.minor = 3}),
        "packet 1 at byte offset 0: pcap version 2.3, and only 2.4 is known"},
   };
-  for (const auto& c : kCases) {
+  for (const auto& c : cases) {
     const Read read = read_whole(c.bytes);
     EXPECT_EQ(read.last, Event::kDamaged);
     EXPECT_EQ(read.error, c.error);

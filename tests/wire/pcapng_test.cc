@@ -102,7 +102,7 @@ TEST(Pcapng, DamageIsNamed) {
   const struct {
     Bytes bytes;
     const char* error;
-  } kCases[] = {
+  } cases[] = {
       {Bytes().le32(6).le32(13).fill(40),
        "a block of type 0x6 and length 13; a length is a multiple of 4 from 12 to 16777216"},
       {Bytes().le32(6).le32(8).fill(40),
@@ -124,7 +124,7 @@ TEST(Pcapng, DamageIsNamed) {
       {block(0x0a0d'0d0a, Bytes().fill(16)), "a section of unknown byte order 0x00000000"},
       {block(6, Bytes().fill(40)) + Bytes({6}), "the trace ends after 1 of 12 bytes"},
   };
-  for (const auto& c : kCases) {
+  for (const auto& c : cases) {
     const Read read = read_whole(good + c.bytes);
     EXPECT_EQ(read.last, Event::kDamaged) << c.error;
     const std::size_t before = read.packets.size();

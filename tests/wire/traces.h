@@ -1,6 +1,7 @@
 // Internal: traces put together for the tests.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
