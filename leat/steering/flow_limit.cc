@@ -10,11 +10,11 @@ Result<FlowLimit> FlowLimit::create(std::size_t buckets, SlotRule rule) {
     return Error::invalid_argument("flow_limit_table_len " + std::to_string(buckets) +
                                    ": must be a power of two up to " + std::to_string(kMaxBuckets));
   }
-  return FlowLimit(static_cast<unsigned>(std::countr_zero(buckets)), rule);
+  return FlowLimit(buckets, rule);
 }
 
-FlowLimit::FlowLimit(unsigned log, SlotRule rule)
-    : counts_(std::size_t{1} << log), log_(log), rule_(rule) {}
+FlowLimit::FlowLimit(std::size_t buckets, SlotRule rule)
+    : counts_(buckets), log_(static_cast<unsigned>(std::countr_zero(buckets))), rule_(rule) {}
 
 bool FlowLimit::exceeded(std::uint32_t hash) {
   const auto bucket = static_cast<std::uint16_t>(slot_of(rule_, hash, log_));

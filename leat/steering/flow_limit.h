@@ -30,7 +30,7 @@ class FlowLimit {
   [[nodiscard]] bool exceeded(std::uint32_t hash);
 
  private:
-  FlowLimit(unsigned log, SlotRule rule);
+  FlowLimit(std::size_t buckets, SlotRule rule);
 
   std::array<std::uint16_t, kHistory> history_{};
   std::vector<std::uint8_t> counts_;
