@@ -12,7 +12,7 @@ namespace {
 //      0: version 4 bits, header length in words 4 bits   1: service
 //      2: total length   4: identification   6: flags 3 bits, offset 13 bits
 //      8: time to live   9: protocol   10: checksum   12: source   16: destination   20: options
-constexpr std::size_t kFixedSize = 20;
+constexpr std::size_t kShortestIpv4Header = 20;
 constexpr std::uint16_t kMoreOrOffset = 0x3fff;
 
 }  // namespace
@@ -21,7 +21,7 @@ DissectFault walk_ipv4(IpWalk& walk, std::size_t wire_length, Dissection& found)
   const std::byte* const header = walk.packet.data();
   if (load_u8(header) >> 4 != 4) return DissectFault::kBadIpVersion;
   const std::size_t size = (load_u8(header) & 0xfu) * 4;
-  if (size < kFixedSize) return DissectFault::kBadIpHeaderLength;
+  if (size < kShortestIpv4Header) return DissectFault::kBadIpHeaderLength;
   if (walk.packet.size() < size) return DissectFault::kTruncatedIp;
   const std::size_t length = load_be16(header + 2);
   if (length != 0 && (length < size || length > wire_length)) return DissectFault::kBadIpLength;

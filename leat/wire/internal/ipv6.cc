@@ -11,7 +11,7 @@ namespace {
 //
 //      0: version 4 bits, traffic class, flow label   4: payload length   6: next header
 //      7: hop limit   8: source   24: destination
-constexpr std::size_t kFixedSize = 40;
+constexpr std::size_t kIpv6HeaderSize = 40;
 constexpr std::size_t kFragmentSize = 8;
 
 /// RFC 8200, 4.2: next header, length in units of 8 bytes less 1, then at least six bytes.
@@ -64,11 +64,11 @@ DissectFault walk_extensions(IpWalk& walk, Dissection& found) {
 DissectFault walk_ipv6(IpWalk& walk, std::size_t wire_length, Dissection& found) {
   const std::byte* const header = walk.packet.data();
   if (load_u8(header) >> 4 != 6) return DissectFault::kBadIpVersion;
-  if (walk.packet.size() < kFixedSize) return DissectFault::kTruncatedIp;
+  if (walk.packet.size() < kIpv6HeaderSize) return DissectFault::kTruncatedIp;
   const std::size_t length = load_be16(header + 4);
-  if (kFixedSize + length > wire_length) return DissectFault::kBadIpLength;
-  walk.end = length != 0 ? kFixedSize + length : wire_length;
-  walk.at = kFixedSize;
+  if (kIpv6HeaderSize + length > wire_length) return DissectFault::kBadIpLength;
+  walk.end = length != 0 ? kIpv6HeaderSize + length : wire_length;
+  walk.at = kIpv6HeaderSize;
 
   FlowKey& key = found.key;
   key.version = IpVersion::kV6;
