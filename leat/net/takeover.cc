@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include <fmt/format.h>
@@ -81,6 +82,17 @@ Takeover::~Takeover() = default;
 Result<Takeover> Takeover::request(const InetAddress& address, Duration limit) {
   if (address.is_ip()) return Error::invalid_argument("takeover from " + address.to_string());
   const MonotonicTime deadline = monotonic_now() + limit;
+  while (true) {
+    Result<Takeover> takeover = request_once(address, deadline);
+    // It ended in between, or before: the kernel may close a dead process's sockets a little later
+    // (io_uring). Soon nobody will be there.
+    const bool is_gone = !takeover && takeover.error().number() == ECONNRESET;
+    if (!is_gone || monotonic_now() > deadline) return takeover;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+}
+
+Result<Takeover> Takeover::request_once(const InetAddress& address, MonotonicTime deadline) {
   auto state = std::make_unique<State>();
   Result<UniqueFd> peer = connect_to(address);
   if (!peer) return std::move(peer).error();

@@ -66,6 +66,7 @@ class Takeover {
  private:
   struct State;
   explicit Takeover(std::unique_ptr<State> state);
+  static Result<Takeover> request_once(const InetAddress& address, MonotonicTime deadline);
 
   std::unique_ptr<State> state_;
 };

@@ -118,7 +118,10 @@ Result<std::optional<TakeoverMessage>> receive_message(int socket, bool sockets_
     packet.msg_control = control.bytes.data();
     packet.msg_controllen = control.bytes.size();
   }
-  const ssize_t size = ::recvmsg(socket, &packet, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  constexpr int kFlags = MSG_DONTWAIT | MSG_CMSG_CLOEXEC;
+  ssize_t size = ::recvmsg(socket, &packet, kFlags);
+  // Told once, of a peer that hung up without having read all; what it said comes after that.
+  if (size < 0 && errno == ECONNRESET) size = ::recvmsg(socket, &packet, kFlags);
   if (size < 0) {
     if (errno == EAGAIN || errno == EINTR) return std::optional<TakeoverMessage>();
     return Error::from_errno(errno, "takeover: receiving from the other process");
