@@ -89,6 +89,7 @@ void Succession::predecessor_done(const Result<void>& done) {
   }
   served_->own_listeners();
   log_.event("taken_over", {{"path", path_}}, "the process before this one lets go");
+  if (ended_) return;
   server_ = std::make_unique<TakeoverServer>(base_, predecessor_->take_path_listener());
   if (const Result<void> waiting = wait_for_successor(); !waiting) {
     log_.event("takeover_failed", {{"message", waiting.error().message()}},

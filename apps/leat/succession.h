@@ -42,7 +42,10 @@ class Succession {
   /// When `server` has started.
   Result<void> serve_on(TcpServer& server);
   /// This process stops: nobody can take over from it any more.
-  void end() { server_.reset(); }
+  void end() {
+    ended_ = true;
+    server_.reset();
+  }
 
  private:
   Result<void> ask_predecessor();
@@ -61,6 +64,7 @@ class Succession {
   std::optional<Takeover> predecessor_;
   std::unique_ptr<TakeoverServer> server_;
   TcpServer* served_ = nullptr;
+  bool ended_ = false;
 };
 
 }  // namespace leat::app

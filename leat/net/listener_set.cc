@@ -105,6 +105,7 @@ Result<ListenerSet> ListenerSet::from_systemd() {
   }
   // All are this process's from now on, also if one of them makes no sense.
   std::vector<UniqueFd> passed;
+  passed.reserve(*count);
   for (std::size_t i = 0; i < *count; ++i) {
     passed.emplace_back(kFirstOfSystemd + static_cast<int>(i));
   }

@@ -140,11 +140,14 @@ class Churn:
         first = self.start(*options)
         before = kernel_counters()
         clients = Clients(self.address, self.connections)
-        time.sleep(0.3)
-        change(self, first)
-        time.sleep(0.3)
-        after = kernel_counters()  # before the clients' own resets
-        result = clients.finish()
+        try:
+            time.sleep(0.3)
+            change(self, first)
+            time.sleep(0.3)
+            after = kernel_counters()  # before the clients' own resets
+            result = clients.finish()
+        finally:
+            clients.process.kill()
         result["kernel"] = {name: after[name] - before[name] for name in after}
         return result
 
