@@ -111,12 +111,13 @@ void TakeoverServer::refuse(int peer, const Error& reason) {
 }
 
 void TakeoverServer::handle_message() {
-  Result<std::optional<TakeoverMessage>> received = internal::receive_message(peer_.get(), false);
+  const Result<std::optional<TakeoverMessage>> received =
+      internal::receive_message(peer_.get(), false);
   if (!received) return give_up(received.error());
-  if (*received) handle(std::move(**received));
+  if (*received) handle(**received);
 }
 
-void TakeoverServer::handle(TakeoverMessage message) {
+void TakeoverServer::handle(const TakeoverMessage& message) {
   using Kind = TakeoverMessage::Kind;
   if (state_ == State::kAsked && message.kind == Kind::kRequest) return offer();
   if (state_ == State::kOffered && message.kind == Kind::kReady) return hand_over();
@@ -170,7 +171,7 @@ void TakeoverServer::hand_over() {
   if (!sent && on_failed_) on_failed_(sent.error());
 }
 
-void TakeoverServer::give_up(Error reason) {
+void TakeoverServer::give_up(const Error& reason) {
   state_ = State::kWaiting;
   const UniqueFd peer = std::move(peer_);
   forget_peer();

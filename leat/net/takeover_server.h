@@ -86,11 +86,11 @@ class TakeoverServer {
   void greet(UniqueFd peer);
   void refuse(int peer, const Error& reason);
   void handle_message();
-  void handle(internal::TakeoverMessage message);
+  void handle(const internal::TakeoverMessage& message);
   void offer();
   Result<void> send_listeners(ListenerSet set);
   void hand_over();
-  void give_up(Error reason);
+  void give_up(const Error& reason);
   void forget_peer();
   void limit(Duration time, const char* what);
 
