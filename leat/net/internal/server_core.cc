@@ -1,48 +1,24 @@
 #include "leat/net/internal/server_core.h"
 
-#include <fcntl.h>
-
 #include <cerrno>
-#include <future>
 #include <optional>
 #include <utility>
 
 #include "leat/base/assert.h"
 #include "leat/base/logging.h"
-#include "leat/base/move_only_function.h"
-#include "leat/net/internal/socket_ops.h"
+#include "leat/net/internal/run_and_wait.h"
 #include "leat/net/tls_context.h"
 #include "leat/reactor/internal/deadline.h"
 
 namespace leat::internal {
-
-namespace {
-
-/// Runs `work` on the loop and waits for it. Nothing comes back if the loop has ended, or ends
-/// before its turn.
-std::optional<Result<void>> run_and_wait(const LoopHandle& loop,
-                                         MoveOnlyFunction<Result<void>()> work) {
-  if (loop.is_in_loop_thread()) return work();
-  std::optional<Result<void>> answer;
-  // Destroyed unused, it ends the wait as well.
-  std::promise<void> done;
-  const std::future<void> waiting = done.get_future();
-  const bool queued =
-      loop.queue([&answer, work = std::move(work), done = std::move(done)]() mutable {
-        answer = work();
-        done.set_value();
-      });
-  if (queued) waiting.wait();
-  return answer;
-}
-
-}  // namespace
 
 ServerCore::ServerCore(EventLoop& base, EventLoopThreadPool* shared_pool, TcpServerOptions options)
     : base_(base),
       pool_(shared_pool),
       options_(std::move(options)),
       profile_(std::make_shared<ConnectionProfile>()) {
+  accepting_ = options_.loops == 0 ? 1 : options_.loops;
+  if (pool_ != nullptr) accepting_ = pool_->loops().size();
   profile_->options = options_.connection;
   profile_->tls = options_.tls;
 }
@@ -63,58 +39,6 @@ void ServerCore::on_loop_start(std::function<void(EventLoop&)> callback) {
   on_loop_start_ = std::move(callback);
 }
 
-// Listening.
-
-std::size_t ServerCore::serving_loops() const {
-  const std::size_t threads =
-      own_pool_ || pool_ == nullptr ? options_.loops : pool_->loops().size();
-  return threads == 0 ? 1 : threads;
-}
-
-Balance ServerCore::balance_for(const InetAddress& address) const {
-  const bool reuse_port_works = address.is_ip();
-  if (options_.balance == Balance::kKernelHash && !reuse_port_works) return Balance::kShared;
-  return options_.balance;
-}
-
-Result<void> ServerCore::listen(const InetAddress& address) {
-  base_.assert_in_loop_thread();
-  if (stopping_) return Error::from_errno(ESHUTDOWN, "listen on " + address.to_string());
-  InetAddress bound = address;
-  Result<Listener> listener = bind_all(bound);
-  if (!listener) return std::move(listener).error();
-  if (started_) {
-    Result<void> accepting = accept_on(*listener);
-    if (!accepting) return accepting;
-  } else {
-    listeners_.push_back(std::move(*listener));
-  }
-  addresses_.push_back(bound);
-  unix_paths_.emplace_back(bound);
-  return {};
-}
-
-Result<ServerCore::Listener> ServerCore::bind_all(InetAddress& address) const {
-  Listener listener{.sockets = {}, .balance = balance_for(address)};
-  const std::size_t count = listener.balance == Balance::kKernelHash ? serving_loops() : 1;
-  ListenerOptions options{.backlog = options_.backlog,
-                          .reuse_address = options_.reuse_address,
-                          .reuse_port = address.is_ip() && (count > 1 || options_.share_port),
-                          .connection = options_.connection};
-  for (std::size_t i = 0; i < count; ++i) {
-    options.first_of_group = options.reuse_port && i == 0 && !options_.share_port;
-    Result<UniqueFd> socket = open_listener(address, options);
-    if (!socket) return std::move(socket).error();
-    if (i == 0) {
-      Result<InetAddress> bound = InetAddress::local_of(socket->get());
-      if (!bound) return std::move(bound).error();
-      address = *bound;
-    }
-    listener.sockets.push_back(std::move(*socket));
-  }
-  return listener;
-}
-
 // Starting.
 
 Result<void> ServerCore::start() {
@@ -126,14 +50,13 @@ Result<void> ServerCore::start() {
   }
   Result<void> loops_started = start_loops();
   if (!loops_started) return loops_started;
-  for (const Listener& listener : listeners_) {
+  for (Listener& listener : listeners_) {
     Result<void> accepting = accept_on(listener);
     if (!accepting) {
       stop_loops();
       return accepting;
     }
   }
-  listeners_.clear();
   started_ = true;
   return {};
 }
@@ -142,7 +65,7 @@ Result<void> ServerCore::start_loops() {
   if (pool_ == nullptr) {
     own_pool_ = std::make_unique<EventLoopThreadPool>(
         base_, EventLoopThreadPoolOptions{.name = options_.name,
-                                          .count = options_.loops,
+                                          .count = options_.loops == 0 ? 0 : serving_loops(),
                                           .cpus = EventLoopThreadPool::one_cpu_each(options_.cpus),
                                           .poller = PollerKind::kDefault,
                                           .on_start = on_loop_start_,
@@ -165,37 +88,6 @@ Result<void> ServerCore::start_loops() {
   }
   shares_.resize(loops_.size());
   loop_has_ended_.resize(loops_.size());
-  return {};
-}
-
-/// Accepts from copies of the listener's descriptors, on every loop that it is for or on none.
-Result<void> ServerCore::accept_on(const Listener& listener) {
-  std::vector<UniqueFd> copies;
-  const std::size_t count = listener.balance == Balance::kRoundRobin ? 1 : loops_.size();
-  for (std::size_t i = 0; i < count; ++i) {
-    const UniqueFd& socket = listener.sockets[listener.sockets.size() == 1 ? 0 : i];
-    copies.emplace_back(::fcntl(socket.get(), F_DUPFD_CLOEXEC, 0));
-    if (!copies.back()) return Error::from_errno(errno, "duplicating a listener");
-  }
-  if (listener.balance == Balance::kRoundRobin) return accept_on_base(std::move(copies.front()));
-  const bool shared = listener.balance == Balance::kShared;
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto& share = loops_[i];
-    const auto accepting = run_and_wait(share->handle(), [&share, &socket = copies[i], shared] {
-      return share->accept_from(std::move(socket), shared);
-    });
-    if (!accepting) {
-      LEAT_LOG_ERROR("server {}: loop {} has ended", options_.name, i);
-    } else if (!*accepting) {
-      while (i-- > 0) {
-        run_and_wait(loops_[i]->handle(), [&dropping = loops_[i]] {
-          dropping->drop_newest_acceptor();
-          return Result<void>();
-        });
-      }
-      return *accepting;
-    }
-  }
   return {};
 }
 
@@ -257,9 +149,9 @@ void ServerCore::hand_over(std::size_t index, Batch&& batch) {
 /// The next one in turn that has room, else the next one that lives; none if all have ended.
 std::optional<std::size_t> ServerCore::next_loop() {
   std::optional<std::size_t> full;
-  for (std::size_t tried = 0; tried < loops_.size(); ++tried) {
+  for (std::size_t tried = 0; tried < accepting_; ++tried) {
     const std::size_t index = next_;
-    next_ = (next_ + 1) % loops_.size();
+    next_ = (next_ + 1) % accepting_;
     if (loop_has_ended_[index]) continue;
     if (!loops_[index]->is_full()) return index;
     if (!full) full = index;
@@ -268,7 +160,7 @@ std::optional<std::size_t> ServerCore::next_loop() {
 }
 
 void ServerCore::pause_if_all_full() {
-  for (std::size_t i = 0; i < loops_.size(); ++i) {
+  for (std::size_t i = 0; i < accepting_; ++i) {
     if (!loop_has_ended_[i] && !loops_[i]->is_full()) return;
   }
   base_paused_ = true;
@@ -309,13 +201,15 @@ void ServerCore::stop(Duration deadline, TcpServer::StopCallback done) {
     // First the path, so that nobody new comes while the queues are emptied.
     unix_paths_.clear();
     listeners_.clear();
-    for (const auto& acceptor : base_acceptors_) acceptor->drain();
+    if (!disowned_) {
+      for (const auto& acceptor : base_acceptors_) acceptor->drain();
+    }
     base_acceptors_.clear();
     loops_to_stop_ = loops_.size();
     for (const auto& share : loops_) {
       auto answer = std::make_shared<StopAnswer>(shared_from_this());
-      share->handle().queue([share, answer = std::move(answer)] {
-        share->stop([answer](const StopReport& part) { answer->part = part; });
+      share->handle().queue([share, answer = std::move(answer), drain = !disowned_] {
+        share->stop(drain, [answer](const StopReport& part) { answer->part = part; });
       });
     }
   }
@@ -358,6 +252,7 @@ void ServerCore::tear_down() {
 /// Undoes start_loops() and accept_on().
 void ServerCore::stop_loops() {
   base_acceptors_.clear();
+  for (Listener& listener : listeners_) listener.watches.clear();
   for (const auto& share : loops_) {
     // A loop that has ended has let go of its share itself.
     run_and_wait(share->handle(), [&share] {

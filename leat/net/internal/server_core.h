@@ -26,6 +26,9 @@ namespace leat::internal {
 ///       base loop             loop 0  ...  loop n         loop 0 .. loop n
 ///       |       |                                         (EPOLLEXCLUSIVE)
 ///    loop 0 .. loop n
+///
+/// The descriptors of all listeners stay here until the stop; loops watch duplicates, so nothing
+/// is lost when they stop doing so. server_core_listeners.cc has that part.
 class ServerCore : public std::enable_shared_from_this<ServerCore> {
  public:
   ServerCore(EventLoop& base, EventLoopThreadPool* shared_pool, TcpServerOptions options);
@@ -36,7 +39,12 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   void on_loop_start(std::function<void(EventLoop&)> callback);
 
   Result<void> listen(const InetAddress& address);
+  Result<void> listen(const InetAddress& address, ListenerSet& inherited);
   Result<void> start();
+  Result<void> resize_loops(std::size_t count);
+  [[nodiscard]] Result<ListenerSet> duplicate_listeners() const;
+  void own_listeners();
+  void disown_listeners();
   void stop(Duration deadline, TcpServer::StopCallback done);
   /// Waits until every loop has let go; nothing calls back afterwards.
   void tear_down();
@@ -45,23 +53,43 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   [[nodiscard]] const std::vector<InetAddress>& addresses() const { return addresses_; }
   [[nodiscard]] bool is_started() const { return started_; }
   [[nodiscard]] const std::vector<std::shared_ptr<ServerLoop>>& loops() const { return loops_; }
+  [[nodiscard]] std::size_t accepting_loops() const { return accepting_; }
   [[nodiscard]] const NetCounters& base_counters() const { return base_counters_; }
 
  private:
   using Batch = std::vector<ConnectedSocket>;
-  /// A bound address: one descriptor, or one for each loop.
+  /// A loop watches a duplicate, `fd`, of a listener's socket.
+  struct Watch {
+    std::size_t loop = 0;
+    std::size_t socket = 0;
+    int fd = -1;
+  };
+  /// A bound address: one descriptor, or one for each loop that there may be.
   struct Listener {
+    InetAddress address;
+    Balance balance = Balance::kKernelHash;
     std::vector<UniqueFd> sockets;
-    Balance balance;
+    bool removes_path = true;
+    bool borrowed = false;  ///< Another process serves it too; see own_listeners().
+    std::vector<Watch> watches = {};
   };
   struct StopAnswer;
 
   [[nodiscard]] std::size_t serving_loops() const;
+  [[nodiscard]] std::size_t sockets_wanted(Balance balance) const;
   [[nodiscard]] Balance balance_for(const InetAddress& address) const;
-  Result<Listener> bind_all(InetAddress& address) const;
+  Result<Listener> bind_all(const InetAddress& address) const;
+  Result<Listener> inherit_all(std::vector<ListenerSocket> inherited) const;
+  Result<void> join_group(Listener& listener, std::size_t count) const;
+  void allow_migration(const Listener& listener) const;
+  Result<void> serve_listener(Listener listener);
   Result<void> start_loops();
   void stop_loops();
-  Result<void> accept_on(const Listener& listener);
+  Result<void> accept_on(Listener& listener);
+  Result<void> watch_as_planned(Listener& listener);
+  Result<void> add_watches(Listener& listener, const std::vector<Watch>& plan);
+  void drop_watches(Listener& listener, const std::function<bool(const Watch&)>& is_wanted);
+  Result<void> resize(Listener& listener);
   Result<void> accept_on_base(UniqueFd socket);
   void distribute(Batch&& sockets);
   void hand_over(std::size_t index, Batch&& batch);
@@ -79,7 +107,9 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   std::function<void(EventLoop&)> on_loop_start_;
   std::vector<InetAddress> addresses_;
   std::vector<BoundUnixPath> unix_paths_;
-  std::vector<Listener> listeners_;  // not yet accepting
+  std::vector<Listener> listeners_;
+  bool disowned_ = false;      // the listeners: another process serves them
+  std::size_t accepting_ = 0;  // loops
   std::vector<std::shared_ptr<ServerLoop>> loops_;
   std::vector<std::unique_ptr<Acceptor>> base_acceptors_;
   NetCounters base_counters_;

@@ -17,6 +17,7 @@
 #include "leat/net/tcp_server.h"
 #include "leat/reactor/event_loop.h"
 #include "leat/reactor/spawn.h"
+#include "leat/reactor/timer_id.h"
 
 namespace leat::internal {
 
@@ -48,15 +49,16 @@ class ServerLoop final : public ConnectionOwner, public std::enable_shared_from_
   void attach();
   /// Accepts from a listener of the loop's own, or from one shared with other loops.
   Result<void> accept_from(UniqueFd listener, bool shared);
-  /// Undoes the last accept_from() that succeeded; what it has accepted stays.
-  void drop_newest_acceptor();
+  /// Undoes accept_from() of this descriptor; what it has accepted stays. With `drain` what waits
+  /// in the queue is accepted before.
+  void drop_acceptor(int listener, bool drain);
   /// Takes connections that were announced by expect().
   void adopt(std::vector<ConnectedSocket>&& sockets);
   void on_room(RoomCallback callback) { on_room_ = std::move(callback); }
 
-  /// Accepts what waits, closes the listeners, asks the connections to finish, and calls back
-  /// when none is left; at once if there is none.
-  void stop(StoppedCallback stopped);
+  /// Accepts what waits (with `drain`), closes the listeners, asks the connections to finish, and
+  /// calls back when none is left; at once if there is none.
+  void stop(bool drain, StoppedCallback stopped);
   /// Cuts the connections that are left.
   void cut(CloseReason reason);
   /// Lets go of everything, without callbacks to the server.
@@ -78,12 +80,14 @@ class ServerLoop final : public ConnectionOwner, public std::enable_shared_from_
   [[nodiscard]] TcpConnectionPtr take_over(ConnectedSocket socket);
   [[nodiscard]] Task<> serve(TcpConnectionPtr connection);
   void pause_if_full();
+  void ask_to_finish(const TcpConnectionPtr& connection);
   void report_if_stopped();
 
   EventLoop& loop_;
   const LoopHandle handle_;
   const std::size_t accept_batch_;
   const std::size_t max_connections_;  // 0: no bound
+  const Duration first_input_grace_;
   const std::shared_ptr<const ConnectionProfile> profile_;
   NetCounters counters_;
   std::atomic<std::size_t> load_{0};
@@ -99,6 +103,9 @@ class ServerLoop final : public ConnectionOwner, public std::enable_shared_from_
   RoomCallback on_room_;
   StoppedCallback stopped_;
   StopReport report_;
+  TimerId grace_timer_;                 // runs for those that
+  std::vector<std::uint64_t> unheard_;  // had no input yet at the stop
+  bool grace_is_over_ = false;
   std::uint64_t unsent_before_stop_ = 0;
 };
 
