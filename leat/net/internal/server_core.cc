@@ -79,10 +79,15 @@ Result<void> ServerCore::start_loops() {
   }
   for (EventLoop* loop : pool_->loops()) {
     auto share = std::make_shared<ServerLoop>(*loop, loops_.size(), options_, profile_);
+    const auto ended = [base = base_.handle(), weak = weak_from_this(), index = loops_.size()] {
+      base.queue([weak, index] {
+        if (const auto core = weak.lock()) core->loop_ended(index);
+      });
+    };
     if (loop == &base_) {
-      share->attach();
+      share->attach(ended);
     } else {
-      loop->queue_in_loop([share] { share->attach(); });
+      loop->queue_in_loop([share, ended] { share->attach(ended); });
     }
     loops_.push_back(std::move(share));
   }
@@ -141,7 +146,6 @@ void ServerCore::hand_over(std::size_t index, Batch&& batch) {
   const auto sockets = std::make_shared<Batch>(std::move(batch));
   if (share->handle().queue([share, sockets] { share->adopt(std::move(*sockets)); })) return;
   // The loop has ended, which nobody asked for: the others take its part.
-  LEAT_LOG_ERROR("server {}: loop {} has ended", options_.name, index);
   loop_has_ended_[index] = true;
   distribute(std::move(*sockets));
 }

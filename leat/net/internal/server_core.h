@@ -90,6 +90,8 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   Result<void> add_watches(Listener& listener, const std::vector<Watch>& plan);
   void drop_watches(Listener& listener, const std::function<bool(const Watch&)>& is_wanted);
   Result<void> resize(Listener& listener);
+  void loop_ended(std::size_t index);
+  [[nodiscard]] std::vector<std::size_t> takers() const;
   Result<void> accept_on_base(UniqueFd socket);
   void distribute(Batch&& sockets);
   void hand_over(std::size_t index, Batch&& batch);

@@ -172,15 +172,26 @@ Result<void> ServerCore::accept_on(Listener& listener) {
   return {};
 }
 
+/// The loops that accept, without those that have ended.
+std::vector<std::size_t> ServerCore::takers() const {
+  std::vector<std::size_t> loops;
+  for (std::size_t i = 0; i < accepting_; ++i) {
+    if (!loop_has_ended_[i]) loops.push_back(i);
+  }
+  return loops;
+}
+
 /// Lets the loops that accept watch the listener, and only them: listener s is for loop s modulo
 /// their number, or for all of them (kShared). On failure all is as before.
 Result<void> ServerCore::watch_as_planned(Listener& listener) {
   std::vector<Watch> plan;
   const bool shared = listener.balance == Balance::kShared;
-  const std::size_t rounds = shared ? accepting_ : 1;
+  const std::vector<std::size_t> loops = takers();
+  if (loops.empty()) return {};
   for (std::size_t socket = 0; socket < listener.sockets.size(); ++socket) {
-    for (std::size_t i = 0; i < rounds; ++i) {
-      plan.push_back({.loop = shared ? i : socket % accepting_, .socket = socket});
+    if (!shared) plan.push_back({.loop = loops[socket % loops.size()], .socket = socket});
+    for (std::size_t i = 0; shared && i < loops.size(); ++i) {
+      plan.push_back({.loop = loops[i], .socket = socket});
     }
   }
   const auto wanted_by = [](const std::vector<Watch>& list) {
@@ -215,10 +226,7 @@ Result<void> ServerCore::add_watches(Listener& listener, const std::vector<Watch
     const auto accepting = run_and_wait(share->handle(), [&share, &copy, shared] {
       return share->accept_from(*std::move(copy), shared);
     });
-    if (!accepting) {
-      LEAT_LOG_ERROR("server {}: loop {} has ended", options_.name, wanted.loop);
-      continue;
-    }
+    if (!accepting) continue;  // loop_ended() is on its way
     if (!*accepting) return *accepting;
     listener.watches.push_back({.loop = wanted.loop, .socket = wanted.socket, .fd = fd});
   }
@@ -267,6 +275,20 @@ Result<void> ServerCore::resize_loops(std::size_t count) {
   }
   resume_base_acceptors();
   return resized;
+}
+
+/// Which nobody asked for: what would wait in its listeners is for the others.
+void ServerCore::loop_ended(std::size_t index) {
+  if (stopping_ || torn_down_) return;
+  LEAT_LOG_ERROR("server {}: loop {} has ended", options_.name, index);
+  loop_has_ended_[index] = true;
+  for (Listener& listener : listeners_) {
+    if (listener.balance == Balance::kRoundRobin) continue;
+    if (const Result<void> watched = watch_as_planned(listener); !watched) {
+      LEAT_LOG_ERROR("server {}: nobody accepts from some listeners of {}: {}", options_.name,
+                     listener.address.to_string(), watched.error().message());
+    }
+  }
 }
 
 Result<void> ServerCore::resize(Listener& listener) {

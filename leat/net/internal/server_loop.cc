@@ -29,9 +29,12 @@ bool ServerLoop::is_full() const {
   return max_connections_ != 0 && load() >= max_connections_;
 }
 
-void ServerLoop::attach() {
+void ServerLoop::attach(LoopTask ended) {
   loop_.assert_in_loop_thread();
-  exit_id_ = loop_.at_exit([this] { tear_down(CloseReason::kLoopEnded); });
+  exit_id_ = loop_.at_exit([this, ended = std::move(ended)] {
+    tear_down(CloseReason::kLoopEnded);
+    ended();
+  });
 }
 
 Result<void> ServerLoop::accept_from(UniqueFd listener, bool shared) {

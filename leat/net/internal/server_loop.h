@@ -45,8 +45,8 @@ class ServerLoop final : public ConnectionOwner, public std::enable_shared_from_
   /// Announces `count` connections that will come by adopt().
   void expect(std::size_t count) { load_.fetch_add(count, std::memory_order_relaxed); }
 
-  /// Ends everything here when the loop is destroyed.
-  void attach();
+  /// Ends everything here when the loop ends, and then calls `ended`.
+  void attach(LoopTask ended);
   /// Accepts from a listener of the loop's own, or from one shared with other loops.
   Result<void> accept_from(UniqueFd listener, bool shared);
   /// Undoes accept_from() of this descriptor; what it has accepted stays. With `drain` what waits
