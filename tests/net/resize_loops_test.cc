@@ -91,7 +91,7 @@ TEST_P(ResizeLoops, ListenersBoundBeforeAndAfter) {
   fixture.server().on_message(echo);
   ASSERT_TRUE(resize(fixture, 2));  // before start()
   fixture.start();
-  const std::string name = "leat-resize-" + std::to_string(reinterpret_cast<std::uintptr_t>(this));
+  const std::string name = "leat-resize-" + std::to_string(::getpid());
   const InetAddress local = InetAddress::unix_abstract(name).value();
   run_on(fixture.base(), [&] { fixture.server().listen(local).value(); });
   for (const std::size_t count : {1u, 4u, 2u}) {

@@ -27,7 +27,7 @@ inline void run_on(EventLoop& loop, const std::function<void()>& work) {
 
 /// Waits until `condition` holds; false after a generous time.
 inline bool wait_until(const std::function<bool()>& condition) {
-  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(40);
   while (!condition()) {
     if (std::chrono::steady_clock::now() > limit) return false;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
