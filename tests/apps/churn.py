@@ -128,6 +128,12 @@ class Churn:
             server.__exit__()
         self.folder.cleanup()
 
+    def forget_all(self, ended):
+        """Of servers that were taken out of the list, to drain beside others."""
+        for server in ended:
+            self.servers.append(server)
+            self.forget(server)
+
     def forget(self, server):
         """One that has been told to end: its status is looked at when it has."""
         if server.process.wait(60) != 0:
@@ -169,9 +175,7 @@ def takeovers(count, *options):
             churn.servers.remove(old)
             ended.append(old)
             old = new
-        for server in ended:
-            churn.servers.append(server)
-            churn.forget(server)
+        churn.forget_all(ended)
     ended = []
     return change
 
@@ -196,9 +200,7 @@ def start_then_stop(count, *options):
             churn.servers.remove(old)
             ended.append(old)
             old = new
-        for server in ended:
-            churn.servers.append(server)
-            churn.forget(server)
+        churn.forget_all(ended)
     ended = []
     return change
 
