@@ -77,6 +77,8 @@ void UringSocket::received(int result, std::uint32_t flags) {
   const Busy busy(*this);
   if (!closed_) counters_.reads.add();
   if ((flags & IORING_CQE_F_BUFFER) != 0) {
+    // A message over the end of a buffer: one piece for the user, and one answer.
+    if (ring_.next_receives(receive_) && ring_.buffers().keep_for_next(result, flags)) return;
     const GiveBack give_back(ring_.buffers(), result, flags);
     if (result > 0 && !closed_) take(ring_.buffers().bytes(result, flags));
   }
