@@ -1,0 +1,156 @@
+// Watches where the kernel steers packets, for tests that compare leat/steering with it.
+//
+// Why eBPF: the CPU that processes a packet, and the hash that RPS, RFS and XPS went by, are known
+// nowhere else. Why these places: tracepoints with BTF (tp_btf) read the kernel's structures without
+// debug builds, and need neither kprobes nor fentry, which locked-down kernels refuse.
+//
+//     netif_rx_entry, napi_gro_receive_entry    the CPU it came on, kept by the skb's address
+//     (RPS and RFS decide)
+//     netif_receive_skb                         the CPU that has it now
+//     (XPS decides)
+//     net_dev_start_xmit                        the transmit queue it goes to
+#include <linux/bpf.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "steering_event.h"
+
+// The parts of the kernel's structures that are read; the loader finds them in its BTF.
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+struct ns_common {
+  unsigned int inum;
+};
+struct net {
+  struct ns_common ns;
+};
+typedef struct {
+  struct net *net;
+} possible_net_t;
+struct net_device {
+  int ifindex;
+  possible_net_t nd_net;
+};
+struct sock_common {
+  unsigned short skc_rx_queue_mapping;
+};
+struct sock {
+  struct sock_common __sk_common;
+};
+struct sk_buff {
+  struct net_device *dev;
+  struct sock *sk;
+  unsigned int hash;
+  __u16 queue_mapping;
+  __be16 protocol;
+  unsigned char *data;
+};
+#pragma clang attribute pop
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct steering_filter);
+} filter SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 1 << 22);
+} events SEC(".maps");
+
+struct entrance {
+  __u32 cpu;
+  __u32 entry;
+};
+
+// Packets that never reach netif_receive_skb() must not fill it.
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 8192);
+  __type(key, __u64);
+  __type(value, struct entrance);
+} entered SEC(".maps");
+
+struct headers {
+  struct {
+    __u8 version_and_length;
+    __u8 rest[19];
+  } ip;
+  __be16 source_port;
+  __be16 destination_port;
+  __u8 length_and_checksum[4];
+  __be32 number;
+};
+
+static int is_on(struct net_device *dev, __u32 namespace, __u32 ifindex) {
+  return dev->ifindex == ifindex && dev->nd_net.net->ns.inum == namespace;
+}
+
+static void report(struct sk_buff *skb, const struct steering_event *seen, const void *ip) {
+  struct headers headers;
+  if (bpf_probe_read_kernel(&headers, sizeof(headers), ip)) return;
+  if (headers.ip.version_and_length != 0x45) return;
+  struct steering_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+  if (!event) return;
+  *event = *seen;
+  event->hash = skb->hash;
+  event->cpu = bpf_get_smp_processor_id();
+  event->queue = skb->queue_mapping;
+  event->source_port = bpf_ntohs(headers.source_port);
+  event->destination_port = bpf_ntohs(headers.destination_port);
+  event->number = bpf_ntohl(headers.number);
+  bpf_ringbuf_submit(event, 0);
+}
+
+static int note_entry(struct sk_buff *skb, __u32 entry) {
+  __u64 key = (__u64)skb;
+  struct entrance entrance = {.cpu = bpf_get_smp_processor_id(), .entry = entry};
+  bpf_map_update_elem(&entered, &key, &entrance, BPF_ANY);
+  return 0;
+}
+
+SEC("tp_btf/netif_rx_entry")
+int BPF_PROG(on_netif_rx, struct sk_buff *skb) {
+  return note_entry(skb, STEERING_BY_NETIF_RX);
+}
+
+SEC("tp_btf/napi_gro_receive_entry")
+int BPF_PROG(on_napi_gro_receive, struct sk_buff *skb) {
+  return note_entry(skb, STEERING_BY_NAPI);
+}
+
+SEC("tp_btf/netif_receive_skb")
+int BPF_PROG(on_receive, struct sk_buff *skb) {
+  __u32 zero = 0;
+  const struct steering_filter *wanted = bpf_map_lookup_elem(&filter, &zero);
+  if (!wanted || skb->protocol != bpf_htons(0x0800)) return 0;
+  if (!is_on(skb->dev, wanted->receive_namespace, wanted->receive_device)) return 0;
+  __u64 key = (__u64)skb;
+  const struct entrance *entrance = bpf_map_lookup_elem(&entered, &key);
+  struct steering_event event = {.kind = STEERING_RECEIVED, .entry_cpu = STEERING_NO_CPU};
+  if (entrance) {
+    event.entry_cpu = entrance->cpu;
+    event.entry = entrance->entry;
+    bpf_map_delete_elem(&entered, &key);
+  }
+  report(skb, &event, skb->data);
+  return 0;
+}
+
+SEC("tp_btf/net_dev_start_xmit")
+int BPF_PROG(on_transmit, struct sk_buff *skb, struct net_device *dev) {
+  __u32 zero = 0;
+  const struct steering_filter *wanted = bpf_map_lookup_elem(&filter, &zero);
+  if (!wanted || skb->protocol != bpf_htons(0x0800)) return 0;
+  if (!is_on(dev, wanted->send_namespace, wanted->send_device)) return 0;
+  struct steering_event event = {.kind = STEERING_SENT, .socket_receive_queue = 0xffff};
+  struct sock *sk = skb->sk;
+  if (sk) event.socket_receive_queue = sk->__sk_common.skc_rx_queue_mapping;
+  report(skb, &event, skb->data + 14);
+  return 0;
+}
+
+// What the kernel must be told for tracing; under these terms too this file may be used.
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
