@@ -23,6 +23,7 @@ struct ServeOptions {
   std::vector<InetAddress> listen;
   Threads loops;
   Balance balance = Balance::kKernelHash;
+  bool force_balance = false;
   std::size_t max_connections = 0;
   Duration idle_timeout{-1};   ///< Negative: what the service finds right.
   Duration write_timeout{-1};  ///< As well.

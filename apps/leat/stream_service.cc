@@ -52,6 +52,7 @@ TcpServerOptions server_options(const ServeOptions& options) {
   result.loops = options.loops.count;
   result.cpus = options.loops.cpus;
   result.balance = options.balance;
+  result.force_balance = options.force_balance;
   result.backlog = options.backlog;
   const std::size_t loops = options.loops.count;
   result.max_connections_per_loop = (options.max_connections + loops - 1) / loops;

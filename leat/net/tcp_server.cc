@@ -1,38 +1,10 @@
 #include "leat/net/tcp_server.h"
 
-#include <array>
 #include <utility>
 
 #include "leat/net/internal/server_core.h"
 
 namespace leat {
-
-namespace {
-
-struct NamedBalance {
-  Balance balance;
-  std::string_view name;
-};
-constexpr std::array<NamedBalance, 3> kBalances{{{Balance::kRoundRobin, "round_robin"},
-                                                 {Balance::kKernelHash, "kernel_hash"},
-                                                 {Balance::kShared, "shared"}}};
-
-}  // namespace
-
-std::string_view to_string(Balance balance) {
-  for (const NamedBalance& known : kBalances) {
-    if (known.balance == balance) return known.name;
-  }
-  return "unknown";
-}
-
-Result<Balance> parse_balance(std::string_view name) {
-  for (const NamedBalance& known : kBalances) {
-    if (known.name == name) return known.balance;
-  }
-  return Error::invalid_argument("balance '" + std::string(name) +
-                                 "' is none of round_robin, kernel_hash, shared");
-}
 
 TcpServer::TcpServer(EventLoop& base, TcpServerOptions options)
     : core_(std::make_shared<internal::ServerCore>(base, nullptr, std::move(options))) {}
@@ -97,6 +69,10 @@ void TcpServer::stop(Duration deadline, StopCallback done) {
 
 std::vector<InetAddress> TcpServer::addresses() const {
   return core_->addresses();
+}
+
+std::vector<ListenerBalance> TcpServer::balances() const {
+  return core_->balances();
 }
 
 bool TcpServer::is_started() const {

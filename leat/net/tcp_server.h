@@ -6,12 +6,12 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "leat/base/cpu_set.h"
 #include "leat/base/monotonic_time.h"
 #include "leat/base/result.h"
+#include "leat/net/balance.h"
 #include "leat/net/connection_callbacks.h"
 #include "leat/net/connection_options.h"
 #include "leat/net/inet_address.h"
@@ -28,28 +28,16 @@ namespace internal {
 class ServerCore;
 }
 
-/// How connections come to the loops; docs/decisions/accept-shapes.md says when each wins.
-enum class Balance {
-  /// One Acceptor on the base loop gives connections to the loops in turn: exactly even.
-  kRoundRobin,
-  /// A SO_REUSEPORT listener on every loop; the kernel chooses by a hash of the addresses, and a
-  /// connection never changes threads. Unix listeners, which know no SO_REUSEPORT, are shared.
-  kKernelHash,
-  /// One listener watched by every loop with EPOLLEXCLUSIVE: whoever is awake takes it.
-  kShared,
-};
-
-/// "round_robin", "kernel_hash", "shared".
-[[nodiscard]] std::string_view to_string(Balance balance);
-[[nodiscard]] Result<Balance> parse_balance(std::string_view name);
-
 struct TcpServerOptions {
   std::string name = "server";
   /// Threads with a loop each, beside the base loop. 0: the base loop serves.
   std::size_t loops = 0;
   /// If not empty, loop i is pinned to the i-th of these CPUs, in turn.
   CpuSet cpus = {};
+  /// What cannot be had is replaced by the next best; see TcpServer::balances().
   Balance balance = Balance::kKernelHash;
+  /// Lets kIncomingCpu serve loopback addresses, where the clients' CPUs decide.
+  bool force_balance = false;
   /// Length of each accept queue; the kernel caps it at net.core.somaxconn.
   int backlog = 4096;
   /// SO_REUSEADDR: a port whose old connections are in TIME_WAIT can be bound again.
@@ -142,6 +130,8 @@ class TcpServer {
 
   /// What was bound, with ports as the kernel gave them.
   [[nodiscard]] std::vector<InetAddress> addresses() const;
+  /// How each of addresses() is served; settled by start() for those that were given before it.
+  [[nodiscard]] std::vector<ListenerBalance> balances() const;
   [[nodiscard]] bool is_started() const;
   /// The loops that serve connections; empty before start().
   [[nodiscard]] std::vector<EventLoop*> loops() const;

@@ -3,40 +3,17 @@
 #include <fcntl.h>
 
 #include <cerrno>
-#include <future>
 #include <optional>
 #include <utility>
 
 #include "leat/base/assert.h"
 #include "leat/base/logging.h"
-#include "leat/base/move_only_function.h"
+#include "leat/net/internal/run_and_wait.h"
 #include "leat/net/internal/socket_ops.h"
 #include "leat/net/tls_context.h"
 #include "leat/reactor/internal/deadline.h"
 
 namespace leat::internal {
-
-namespace {
-
-/// Runs `work` on the loop and waits for it. Nothing comes back if the loop has ended, or ends
-/// before its turn.
-std::optional<Result<void>> run_and_wait(const LoopHandle& loop,
-                                         MoveOnlyFunction<Result<void>()> work) {
-  if (loop.is_in_loop_thread()) return work();
-  std::optional<Result<void>> answer;
-  // Destroyed unused, it ends the wait as well.
-  std::promise<void> done;
-  const std::future<void> waiting = done.get_future();
-  const bool queued =
-      loop.queue([&answer, work = std::move(work), done = std::move(done)]() mutable {
-        answer = work();
-        done.set_value();
-      });
-  if (queued) waiting.wait();
-  return answer;
-}
-
-}  // namespace
 
 ServerCore::ServerCore(EventLoop& base, EventLoopThreadPool* shared_pool, TcpServerOptions options)
     : base_(base),
@@ -71,32 +48,29 @@ std::size_t ServerCore::serving_loops() const {
   return threads == 0 ? 1 : threads;
 }
 
-Balance ServerCore::balance_for(const InetAddress& address) const {
-  const bool reuse_port_works = address.is_ip();
-  if (options_.balance == Balance::kKernelHash && !reuse_port_works) return Balance::kShared;
-  return options_.balance;
-}
-
 Result<void> ServerCore::listen(const InetAddress& address) {
   base_.assert_in_loop_thread();
   if (stopping_) return Error::from_errno(ESHUTDOWN, "listen on " + address.to_string());
+  if (Result<void> checked = check_balance(address); !checked) return checked;
   InetAddress bound = address;
   Result<Listener> listener = bind_all(bound);
   if (!listener) return std::move(listener).error();
+  listener->address = bound;
   if (started_) {
     Result<void> accepting = accept_on(*listener);
     if (!accepting) return accepting;
-  } else {
-    listeners_.push_back(std::move(*listener));
   }
+  balances_.push_back({bound, listener->balance, listener->reason});
+  if (!started_) listeners_.push_back(std::move(*listener));
   addresses_.push_back(bound);
   unix_paths_.emplace_back(bound);
   return {};
 }
 
 Result<ServerCore::Listener> ServerCore::bind_all(InetAddress& address) const {
-  Listener listener{.sockets = {}, .balance = balance_for(address)};
-  const std::size_t count = listener.balance == Balance::kKernelHash ? serving_loops() : 1;
+  Listener listener{.address = {}, .sockets = {}, .balance = balance_for(address), .reason = {}};
+  if (listener.balance != options_.balance) listener.reason = "Unix sockets know no SO_REUSEPORT";
+  const std::size_t count = has_group(listener.balance) ? serving_loops() : 1;
   ListenerOptions options{.backlog = options_.backlog,
                           .reuse_address = options_.reuse_address,
                           .reuse_port = address.is_ip() && (count > 1 || options_.share_port),
@@ -126,12 +100,14 @@ Result<void> ServerCore::start() {
   }
   Result<void> loops_started = start_loops();
   if (!loops_started) return loops_started;
-  for (const Listener& listener : listeners_) {
-    Result<void> accepting = accept_on(listener);
+  for (std::size_t i = 0; i < listeners_.size(); ++i) {
+    Result<void> accepting = accept_on(listeners_[i]);
     if (!accepting) {
       stop_loops();
       return accepting;
     }
+    balances_[i].balance = listeners_[i].balance;
+    balances_[i].reason = listeners_[i].reason;
   }
   listeners_.clear();
   started_ = true;
@@ -141,12 +117,13 @@ Result<void> ServerCore::start() {
 Result<void> ServerCore::start_loops() {
   if (pool_ == nullptr) {
     own_pool_ = std::make_unique<EventLoopThreadPool>(
-        base_, EventLoopThreadPoolOptions{.name = options_.name,
-                                          .count = options_.loops,
-                                          .cpus = EventLoopThreadPool::one_cpu_each(options_.cpus),
-                                          .poller = PollerKind::kDefault,
-                                          .on_start = on_loop_start_,
-                                          .on_exception = {}});
+        base_,
+        EventLoopThreadPoolOptions{.name = options_.name,
+                                   .count = options_.loops,
+                                   .cpus = EventLoopThreadPool::one_cpu_each(cpus_for_loops()),
+                                   .poller = PollerKind::kDefault,
+                                   .on_start = on_loop_start_,
+                                   .on_exception = {}});
     Result<void> started = own_pool_->start();
     if (!started) {
       own_pool_.reset();
@@ -155,13 +132,17 @@ Result<void> ServerCore::start_loops() {
     pool_ = own_pool_.get();
   }
   for (EventLoop* loop : pool_->loops()) {
-    auto share = std::make_shared<ServerLoop>(*loop, loops_.size(), options_, profile_);
-    if (loop == &base_) {
+    loops_.push_back(std::make_shared<ServerLoop>(*loop, loops_.size(), options_, profile_));
+  }
+  const auto peers = std::make_shared<const ServerLoop::Peers>(loops_);
+  for (const auto& share : loops_) {
+    share->know_peers(peers);
+    if (options_.balance == Balance::kLeastConnections) share->balance_load();
+    if (&share->loop() == &base_) {
       share->attach();
     } else {
-      loop->queue_in_loop([share] { share->attach(); });
+      share->loop().queue_in_loop([share] { share->attach(); });
     }
-    loops_.push_back(std::move(share));
   }
   shares_.resize(loops_.size());
   loop_has_ended_.resize(loops_.size());
@@ -169,7 +150,8 @@ Result<void> ServerCore::start_loops() {
 }
 
 /// Accepts from copies of the listener's descriptors, on every loop that it is for or on none.
-Result<void> ServerCore::accept_on(const Listener& listener) {
+Result<void> ServerCore::accept_on(Listener& listener) {
+  apply_balance(listener);
   std::vector<UniqueFd> copies;
   const std::size_t count = listener.balance == Balance::kRoundRobin ? 1 : loops_.size();
   for (std::size_t i = 0; i < count; ++i) {

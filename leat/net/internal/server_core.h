@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "leat/net/internal/bound_unix_path.h"
@@ -19,7 +20,7 @@ namespace leat::internal {
 /// Listeners, loops, and the stop. Lives on the base loop; tasks on their way there keep it, so
 /// it may outlive its TcpServer for a moment, in which it calls nobody.
 ///
-///     kRoundRobin            kKernelHash                kShared
+///     kRoundRobin            kKernelHash and others     kShared
 ///
 ///        listener            listener ... listener           listener
 ///           |                   |            |               |      |
@@ -43,6 +44,7 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
 
   [[nodiscard]] EventLoop& base() const { return base_; }
   [[nodiscard]] const std::vector<InetAddress>& addresses() const { return addresses_; }
+  [[nodiscard]] const std::vector<ListenerBalance>& balances() const { return balances_; }
   [[nodiscard]] bool is_started() const { return started_; }
   [[nodiscard]] const std::vector<std::shared_ptr<ServerLoop>>& loops() const { return loops_; }
   [[nodiscard]] const NetCounters& base_counters() const { return base_counters_; }
@@ -51,17 +53,27 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   using Batch = std::vector<ConnectedSocket>;
   /// A bound address: one descriptor, or one for each loop.
   struct Listener {
+    InetAddress address;
     std::vector<UniqueFd> sockets;
     Balance balance;
+    std::string reason;  // why it is not the one asked for
   };
   struct StopAnswer;
 
   [[nodiscard]] std::size_t serving_loops() const;
+
+  // The choice between listeners (server_balance.cc).
+  [[nodiscard]] static bool has_group(Balance balance);
   [[nodiscard]] Balance balance_for(const InetAddress& address) const;
+  Result<void> check_balance(const InetAddress& address) const;
+  void apply_balance(Listener& listener);
+  Result<void> apply_incoming_cpu(const Listener& listener) const;
+  [[nodiscard]] CpuSet cpus_for_loops() const;
+
   Result<Listener> bind_all(InetAddress& address) const;
   Result<void> start_loops();
   void stop_loops();
-  Result<void> accept_on(const Listener& listener);
+  Result<void> accept_on(Listener& listener);
   Result<void> accept_on_base(UniqueFd socket);
   void distribute(Batch&& sockets);
   void hand_over(std::size_t index, Batch&& batch);
@@ -78,6 +90,7 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   std::shared_ptr<ConnectionProfile> profile_;
   std::function<void(EventLoop&)> on_loop_start_;
   std::vector<InetAddress> addresses_;
+  std::vector<ListenerBalance> balances_;  // of each address
   std::vector<BoundUnixPath> unix_paths_;
   std::vector<Listener> listeners_;  // not yet accepting
   std::vector<std::shared_ptr<ServerLoop>> loops_;

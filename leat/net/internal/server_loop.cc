@@ -38,6 +38,7 @@ Result<void> ServerLoop::accept_from(UniqueFd listener, bool shared) {
       loop_, std::move(listener),
       AcceptorOptions{.batch = accept_batch_, .exclusive = shared, .counters = &counters_});
   acceptor->on_accept([this](std::vector<ConnectedSocket>&& sockets) {
+    if (balances_load_ && !stopping_) return spread(std::move(sockets));
     expect(sockets.size());
     adopt(std::move(sockets));
   });
@@ -149,6 +150,9 @@ void ServerLoop::stop(StoppedCallback stopped) {
     stopped(report_);
     return;
   }
+  // From here on others give nothing, and what is given already is counted in load().
+  refuses_.store(true);
+  balances_load_ = false;
   for (const auto& acceptor : acceptors_) acceptor->drain();
   stopping_ = true;
   unsent_before_stop_ = counters_.bytes_unsent.load();
@@ -159,7 +163,7 @@ void ServerLoop::stop(StoppedCallback stopped) {
 }
 
 void ServerLoop::report_if_stopped() {
-  if (!stopped_ || load() != 0) return;
+  if (!stopped_ || load_.load() != 0) return;
   const StoppedCallback stopped = std::exchange(stopped_, {});
   report_.bytes_unsent = counters_.bytes_unsent.load() - unsent_before_stop_;
   stopped(report_);
@@ -175,6 +179,7 @@ void ServerLoop::tear_down(CloseReason reason) {
   loop_.assert_in_loop_thread();
   if (torn_down_) return;
   torn_down_ = true;
+  refuses_.store(true);
   acceptors_.clear();
   for (const TcpConnectionPtr& connection : snapshot()) connection->finish(reason);
   // Nothing of the user's runs afterwards; what their locals do in destructors may reach this.
@@ -185,6 +190,7 @@ void ServerLoop::tear_down(CloseReason reason) {
   loop_.cancel_at_exit(exit_id_);
   if (const StoppedCallback stopped = std::exchange(stopped_, {})) stopped(report_);
   on_room_ = {};
+  peers_ = nullptr;  // they hold each other
 }
 
 void ServerLoop::for_each(const std::function<void(const TcpConnectionPtr&)>& visit) {

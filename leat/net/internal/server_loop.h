@@ -29,6 +29,7 @@ class ServerLoop final : public ConnectionOwner, public std::enable_shared_from_
   using StoppedCallback = std::function<void(const StopReport&)>;
   /// Told when a loop that was full has room again.
   using RoomCallback = std::function<void()>;
+  using Peers = std::vector<std::shared_ptr<ServerLoop>>;
 
   ServerLoop(EventLoop& loop, std::size_t index, const TcpServerOptions& options,
              std::shared_ptr<const ConnectionProfile> profile);
@@ -43,7 +44,13 @@ class ServerLoop final : public ConnectionOwner, public std::enable_shared_from_
   [[nodiscard]] bool is_full() const;
   /// Announces `count` connections that will come by adopt().
   void expect(std::size_t count) { load_.fetch_add(count, std::memory_order_relaxed); }
+  /// The same for one connection of another loop's. False if this one stops: then none may come.
+  [[nodiscard]] bool reserve();
 
+  /// All loops of the server, this one among them. Before attach().
+  void know_peers(std::shared_ptr<const Peers> peers) { peers_ = std::move(peers); }
+  /// Gives what it accepts to loops that have less. Before accept_from().
+  void balance_load() { balances_load_ = true; }
   /// Ends everything here when the loop is destroyed.
   void attach();
   /// Accepts from a listener of the loop's own, or from one shared with other loops.
@@ -77,6 +84,11 @@ class ServerLoop final : public ConnectionOwner, public std::enable_shared_from_
   [[nodiscard]] std::vector<TcpConnectionPtr> snapshot() const;
   [[nodiscard]] TcpConnectionPtr take_over(ConnectedSocket socket);
   [[nodiscard]] Task<> serve(TcpConnectionPtr connection);
+
+  // Between loops (server_loop_balance.cc).
+  void spread(std::vector<ConnectedSocket>&& sockets);
+  [[nodiscard]] ServerLoop* lighter_peer() const;
+  void hand_over(ServerLoop& peer, ConnectedSocket socket);
   void pause_if_full();
   void report_if_stopped();
 
@@ -87,6 +99,10 @@ class ServerLoop final : public ConnectionOwner, public std::enable_shared_from_
   const std::shared_ptr<const ConnectionProfile> profile_;
   NetCounters counters_;
   std::atomic<std::size_t> load_{0};
+  /// Stops, or has ended: no reserve() succeeds any more.
+  std::atomic<bool> refuses_{false};
+  std::shared_ptr<const Peers> peers_;
+  bool balances_load_ = false;
   std::uint64_t next_id_;
   EventLoop::ExitId exit_id_ = 0;
   bool torn_down_ = false;
