@@ -108,9 +108,10 @@ void TcpServer::for_each_connection(std::function<void(const TcpConnectionPtr&)>
 }
 
 TcpConnectionPtr TcpServer::find_connection(std::uint64_t id) const {
-  const std::size_t index = internal::ServerLoop::index_of(id);
-  if (index >= core_->loops().size()) return nullptr;
-  return core_->loops()[index]->find(id);
+  for (const auto& share : core_->loops()) {
+    if (share->loop().is_in_loop_thread()) return share->find(id);
+  }
+  return nullptr;
 }
 
 }  // namespace leat

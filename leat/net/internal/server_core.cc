@@ -347,6 +347,8 @@ void ServerCore::stop_loops() {
       return Result<void>();
     });
   }
+  // What had left a loop before its turn has landed when the queues have been passed once more.
+  for (const auto& share : loops_) run_and_wait(share->handle(), [] { return Result<void>(); });
   loops_.clear();
   shares_.clear();
   loop_has_ended_.clear();

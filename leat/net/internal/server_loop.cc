@@ -17,6 +17,7 @@ ServerLoop::ServerLoop(EventLoop& loop, std::size_t index, const TcpServerOption
       accept_batch_(options.accept_batch),
       max_connections_(options.max_connections_per_loop),
       profile_(std::move(profile)),
+      // Unique in a server: the number of the loop that accepts, then a sequence number.
       next_id_((static_cast<std::uint64_t>(index) << 48) + 1) {}
 
 ServerLoop::~ServerLoop() {
@@ -133,9 +134,14 @@ void ServerLoop::connection_closed(TcpConnection& connection) {
   if (task != tasks_.end()) task->second.cancel();
   counters_.open.subtract();
   load_.fetch_sub(1, std::memory_order_relaxed);
+  if (stopping_) ++(cutting_ ? report_.cut : report_.drained);
+  note_room();
+}
+
+/// There is one connection less.
+void ServerLoop::note_room() {
   if (torn_down_) return;
   if (stopping_) {
-    ++(cutting_ ? report_.cut : report_.drained);
     report_if_stopped();
   } else if (paused_ && !is_full()) {
     paused_ = false;
@@ -158,7 +164,10 @@ void ServerLoop::stop(StoppedCallback stopped) {
   unsent_before_stop_ = counters_.bytes_unsent.load();
   acceptors_.clear();
   stopped_ = std::move(stopped);
-  for (const TcpConnectionPtr& connection : snapshot()) connection->stop_gracefully();
+  for (const TcpConnectionPtr& connection : snapshot()) {
+    // One that is moving is asked when it has settled, there or here.
+    if (!connection->is_moving()) connection->stop_gracefully();
+  }
   report_if_stopped();
 }
 

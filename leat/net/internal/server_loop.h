@@ -76,9 +76,11 @@ class ServerLoop final : public ConnectionOwner, public std::enable_shared_from_
   void connection_ready(TcpConnection& connection) override;
   void connection_closed(TcpConnection& connection) override;
   NetCounters& counters() override { return counters_; }
-
-  /// Ids are unique in a server: the loop's index in the upper 16 bits, then a sequence number.
-  [[nodiscard]] static std::size_t index_of(std::uint64_t id) { return id >> 48; }
+  [[nodiscard]] Result<std::shared_ptr<ConnectionOwner>> reserve_on(EventLoop& target) override;
+  void give_up_place() override;
+  void connection_leaves(TcpConnection& connection) override;
+  void connection_lands(const TcpConnectionPtr& connection) override;
+  void connection_settled(TcpConnection& connection) override;
 
  private:
   [[nodiscard]] std::vector<TcpConnectionPtr> snapshot() const;
@@ -91,6 +93,7 @@ class ServerLoop final : public ConnectionOwner, public std::enable_shared_from_
   void hand_over(ServerLoop& peer, ConnectedSocket socket);
   void pause_if_full();
   void report_if_stopped();
+  void note_room();
 
   EventLoop& loop_;
   const LoopHandle handle_;

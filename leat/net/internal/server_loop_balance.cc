@@ -1,8 +1,11 @@
 // What the loops of one server give each other.
 
+#include <algorithm>
+#include <cerrno>
 #include <new>
 #include <utility>
 
+#include "leat/base/assert.h"
 #include "leat/base/log_rate_limit.h"
 #include "leat/net/internal/server_loop.h"
 
@@ -13,10 +16,14 @@ namespace leat::internal {
 bool ServerLoop::reserve() {
   load_.fetch_add(1);
   if (!refuses_.load()) return true;
-  load_.fetch_sub(1);
-  // The stop may have seen it, and wait.
-  handle_.queue([self = shared_from_this()] { self->report_if_stopped(); });
+  give_up_place();
   return false;
+}
+
+/// A stop may have seen it, and wait.
+void ServerLoop::give_up_place() {
+  load_.fetch_sub(1);
+  if (refuses_.load()) handle_.queue([self = shared_from_this()] { self->report_if_stopped(); });
 }
 
 /// The loop with the least, if that is so much less that a task to it is worth while: by more than
@@ -64,6 +71,42 @@ void ServerLoop::hand_over(ServerLoop& peer, ConnectedSocket socket) {
     peer.load_.fetch_sub(1);
     counters_.accept_failed.add();
     LEAT_LOG_ERROR_LIMITED("a new connection is closed: out of memory");
+  }
+}
+
+// Live connections.
+
+Result<std::shared_ptr<ConnectionOwner>> ServerLoop::reserve_on(EventLoop& target) {
+  const auto is_there = [&target](const auto& peer) { return &peer->loop() == &target; };
+  const auto peer = peers_ ? std::ranges::find_if(*peers_, is_there) : Peers::const_iterator();
+  if (!peers_ || peer == peers_->end()) {
+    return Error::invalid_argument("move_to: the loop is none of the server's");
+  }
+  if (!(*peer)->reserve()) return Error::from_errno(ESHUTDOWN, "move_to: the server is stopping");
+  return std::shared_ptr<ConnectionOwner>(*peer);
+}
+
+void ServerLoop::connection_leaves(TcpConnection& connection) {
+  const std::size_t erased = connections_.erase(connection.id());
+  LEAT_ASSERT(erased == 1, "a connection left that was not here");
+  counters_.open.subtract();
+  counters_.moved_out.add();
+  load_.fetch_sub(1, std::memory_order_relaxed);
+  note_room();
+}
+
+void ServerLoop::connection_lands(const TcpConnectionPtr& connection) {
+  loop_.assert_in_loop_thread();
+  connections_.emplace(connection->id(), connection);
+  counters_.open.add();
+  counters_.moved_in.add();
+}
+
+void ServerLoop::connection_settled(TcpConnection& connection) {
+  if (torn_down_ || cutting_) {
+    connection.finish(CloseReason::kServerStopped);
+  } else if (stopping_) {
+    connection.stop_gracefully();
   }
 }
 
