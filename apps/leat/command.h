@@ -20,6 +20,7 @@ struct Command {
 
 Command add_serve(CLI::App& app);
 Command add_load(CLI::App& app);
+Command add_predict(CLI::App& app);
 
 /// One line on stderr, "leat serve: MESSAGE"; returns kFailure.
 int fail(std::string_view command, std::string_view message);

@@ -1,4 +1,4 @@
-// Clients of the balance benchmark: blocking sockets, one connection at a time in work.
+// Internal: clients of the balance benchmark, blocking, one request at a time each.
 #pragma once
 
 #include <string_view>

@@ -289,7 +289,10 @@ void TcpConnection::check_limits() {
 /// time it was: one may be kept to for up to twice its time.
 bool TcpConnection::peer_goes_on_taking() {
   int left = 0;
-  if (::ioctl(fd(), SIOCOUTQ, &left) != 0 || left == 0) return false;
+  if (::ioctl(fd(), SIOCOUTQ, &left) != 0) return false;
+  // Taken to the last byte since the last time: its reader may be about to answer.
+  if (left == 0) return std::exchange(kernel_had_output_, false);
+  kernel_had_output_ = true;
   const auto taken = static_cast<std::int64_t>(transport_->carried(bytes_sent_.load())) - left;
   return taken > std::exchange(taken_, std::max(taken_, taken));
 }

@@ -397,8 +397,9 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection>,
   Duration read_timeout_;
   Duration write_timeout_;
   MonotonicTime last_received_;
-  MonotonicTime last_progress_;  // of output
-  std::int64_t taken_ = 0;       // bytes that the peer had acknowledged when a limit was due
+  MonotonicTime last_progress_;     // of output
+  std::int64_t taken_ = 0;          // bytes that the peer had acknowledged when a limit was due
+  bool kernel_had_output_ = false;  // when a limit was due last
   MonotonicTime limit_due_;
   TimerId limit_timer_;
 

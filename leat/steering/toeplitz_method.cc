@@ -49,8 +49,8 @@ std::string_view to_string(ToeplitzMethod method) {
 }
 
 std::span<const ToeplitzMethod> available_toeplitz_methods() {
-  static const Available kFound = look();
-  return std::span(kFound.methods).first(kFound.count);
+  static const Available found = look();
+  return std::span(found.methods).first(found.count);
 }
 
 bool is_available(ToeplitzMethod method) {

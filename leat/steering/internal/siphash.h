@@ -7,13 +7,14 @@
 
 namespace leat::steering::internal {
 
-/// SipHash-c-d: `Compressions` rounds for each word, `Finals` at the end. The input comes in words
-/// of eight bytes, read little-endian, and a last one of the seven bytes or fewer that remain.
+/// SipHash-c-d: `kCompressions` rounds for each word, `kFinals` at the end. The input comes in
+/// words of eight bytes, read little-endian, and a last one of the seven bytes or fewer that
+/// remain.
 ///
 ///     SipHash<1, 3> hash(key);
 ///     hash.add(word);
 ///     return hash.finish(rest, length of the whole in bytes);
-template <int Compressions, int Finals>
+template <int kCompressions, int kFinals>
 class SipHash {
  public:
   using Key = std::array<std::uint64_t, 2>;
@@ -26,7 +27,7 @@ class SipHash {
 
   void add(std::uint64_t word) {
     v3_ ^= word;
-    for (int i = 0; i < Compressions; ++i) round();
+    for (int i = 0; i < kCompressions; ++i) round();
     v0_ ^= word;
   }
 
@@ -34,7 +35,7 @@ class SipHash {
   [[nodiscard]] std::uint64_t finish(std::uint64_t rest, std::uint64_t length) {
     add(rest | length << 56U);
     v2_ ^= 0xff;
-    for (int i = 0; i < Finals; ++i) round();
+    for (int i = 0; i < kFinals; ++i) round();
     return v0_ ^ v1_ ^ v2_ ^ v3_;
   }
 

@@ -52,9 +52,9 @@ std::uint32_t hash_bytes(ToeplitzKeyView key, const std::uint8_t* input, std::si
   return hash_at<Way>(key, 0, input, length);
 }
 
-template <typename Way, std::size_t Length>
+template <typename Way, std::size_t kLength>
 std::uint32_t hash_tuple(ToeplitzKeyView key, const std::uint8_t* tuple) {
-  return hash_at<Way>(key, 0, tuple, Length);
+  return hash_at<Way>(key, 0, tuple, kLength);
 }
 
 template <typename Way>

@@ -96,10 +96,12 @@ bool KernelFixture::send_to(const UniqueFd& socket, const char* address, std::ui
 std::vector<steering_event> KernelFixture::seen(steering_event_kind kind, std::size_t count) {
   using Clock = std::chrono::steady_clock;
   std::vector<steering_event> events;
-  const auto deadline = Clock::now() + std::chrono::seconds(5);
-  while (events.size() < count && Clock::now() < deadline) {
+  auto last = Clock::now();
+  while (events.size() < count && Clock::now() - last < std::chrono::milliseconds(200)) {
     for (const steering_event& event : watch->take()) {
-      if (event.kind == static_cast<unsigned>(kind)) events.push_back(event);
+      if (event.kind != static_cast<unsigned>(kind)) continue;
+      events.push_back(event);
+      last = Clock::now();
     }
     if (events.size() < count) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }

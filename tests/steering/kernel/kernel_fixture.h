@@ -33,7 +33,9 @@ class KernelFixture : public ::testing::Test {
   static bool send_to(const UniqueFd& socket, const char* address, std::uint16_t port,
                       std::uint32_t number);
 
-  /// Waits until `count` datagrams of those last sent have come out of steering; what was seen.
+  /// What was seen of the `count` datagrams that were sent since the last call. All of them on a
+  /// machine at rest; under load the kernel skips a tracing program on a CPU where it is running
+  /// already (it was preempted there), so some may be missing: compare those that are there.
   std::vector<steering_event> seen(steering_event_kind kind, std::size_t count);
 
   std::unique_ptr<VethWorld> world;
