@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <memory>
 #include <vector>
 
 #include "leat/net/tcp_server.h"
@@ -11,38 +12,43 @@
 
 namespace leat::testing {
 
-/// Moves a connection to the next loop of the server, and on from there, `most` times or until it
-/// is closed. Call it on the connection's loop; must outlive the server.
+/// Moves a connection to the next loop of the server, and on from there, until that is stopped or
+/// the connection is closed. The server may outlive it.
 class Mover {
  public:
-  explicit Mover(TcpServer& server, std::size_t most = SIZE_MAX) : server_(server), most_(most) {}
+  explicit Mover(TcpServer& server) : state_(std::make_shared<State>(server)) {}
+  ~Mover() { stop(); }
+  Mover(const Mover&) = delete;
+  Mover& operator=(const Mover&) = delete;
 
-  void start(const TcpConnectionPtr& connection) { go_on(connection, 0); }
-  [[nodiscard]] std::size_t moves() const { return moves_; }
+  /// On the connection's loop.
+  void start(const TcpConnectionPtr& connection) { go_on(state_, connection); }
+  void stop() { state_->stopped = true; }
+  [[nodiscard]] std::size_t moves() const { return state_->moves; }
 
  private:
-  void go_on(const TcpConnectionPtr& connection, std::size_t count) {
-    if (count == most_ || stopped_) return;
-    const std::vector<EventLoop*> loops = server_.loops();
+  struct State {
+    explicit State(TcpServer& server_in) : server(server_in) {}
+    TcpServer& server;
+    std::atomic<std::size_t> moves{0};
+    std::atomic<bool> stopped{false};
+  };
+
+  static void go_on(const std::shared_ptr<State>& state, const TcpConnectionPtr& connection) {
+    if (state->stopped) return;
+    const std::vector<EventLoop*> loops = state->server.loops();
     const auto here = std::ranges::find(loops, &connection->loop());
     const auto next = static_cast<std::size_t>(here - loops.begin() + 1) % loops.size();
-    (void)connection->move_to(
-        *loops[next], [this, count](const TcpConnectionPtr& moved, const Result<void>& result) {
-          if (!result) return;
-          moved->loop().assert_in_loop_thread();
-          ++moves_;
-          go_on(moved, count + 1);
-        });
+    (void)connection->move_to(*loops[next],
+                              [state](const TcpConnectionPtr& moved, const Result<void>& result) {
+                                if (!result) return;
+                                moved->loop().assert_in_loop_thread();
+                                ++state->moves;
+                                go_on(state, moved);
+                              });
   }
 
- public:
-  void stop() { stopped_ = true; }
-
- private:
-  TcpServer& server_;
-  const std::size_t most_;
-  std::atomic<std::size_t> moves_{0};
-  std::atomic<bool> stopped_{false};
+  const std::shared_ptr<State> state_;
 };
 
 }  // namespace leat::testing
