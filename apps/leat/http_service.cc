@@ -74,12 +74,14 @@ class HttpService final : public Service {
     return {};
   }
 
-  Result<void> listen(const InetAddress& address) override { return server_.listen(address); }
+  Result<void> listen(const InetAddress& address, ListenerSet& inherited) override {
+    return server_.tcp().listen(address, inherited);
+  }
   Result<void> start() override { return server_.start(); }
   void stop(Duration deadline, TcpServer::StopCallback done) override {
     server_.stop(deadline, std::move(done));
   }
-  [[nodiscard]] const TcpServer& server() const override { return server_.tcp(); }
+  [[nodiscard]] TcpServer& server() override { return server_.tcp(); }
 
   [[nodiscard]] nlohmann::ordered_json counters() const override {
     std::uint64_t requests = 0;

@@ -20,7 +20,6 @@ namespace leat::app {
 namespace {
 
 int serve(ServeOptions& options) {
-  if (options.listen.empty()) options.listen.push_back(InetAddress::loopback(8080));
   raise_descriptor_limit();
   if (!options.certificates.empty()) {
     TlsServerOptions tls;
@@ -72,6 +71,24 @@ void add_balance(CLI::App& parser, ServeOptions& options) {
                   "Allow incoming_cpu on loopback, where the\nclients' CPUs decide");
 }
 
+/// What keeps clients when listeners change hands.
+void add_succession(CLI::App& parser, ServeOptions& options) {
+  parser
+      .add_option("--takeover", options.takeover,
+                  "Take over the listeners of the process that serves with\n"
+                  "the same PATH (@NAME: abstract), which then drains; the\n"
+                  "first one binds. Without --listen: all that it had")
+      ->type_name("PATH");
+  parser.add_flag("--share-port", options.share_port,
+                  "Others of the same user may listen there too (SO_REUSEPORT)");
+  parser.add_flag("--migrate", options.migrate,
+                  "What waits in a listener that closes goes to others that\n"
+                  "share its port (Linux 5.14, needs CAP_BPF, CAP_NET_ADMIN)");
+  parser.add_flag("--close-listeners", options.close_listeners,
+                  "With SIGTTOU, close the listeners of the loop instead of\n"
+                  "accepting from them elsewhere; loses without --migrate");
+}
+
 void add_tls(CLI::App& parser, ServeOptions& options) {
   using Pairs = std::vector<std::pair<std::string, std::string>>;
   const auto add = [&options](const Pairs& pairs) {
@@ -91,6 +108,7 @@ void add_tls(CLI::App& parser, ServeOptions& options) {
 
 constexpr std::string_view kFooter =
     "The first lines on stdout name the addresses; nothing is printed for each connection.\n"
+    "Sockets that systemd passes (LISTEN_FDS) are used for the addresses that they have.\n"
     "SIGTERM and SIGINT let connections finish, a second one ends at once.";
 
 }  // namespace
@@ -111,7 +129,11 @@ Command add_serve(CLI::App& app) {
   add_threads(*parser, "--loops", options->loops,
               "Event loops, each a thread: a number, or CPUs to pin one\n"
               "to each, as 0-3 or 0,2 [one for each CPU, not pinned]");
+  add_number<std::size_t>(*parser, "--max-loops", options->max_loops, 1, kMostThreads,
+                          "With it SIGTTIN makes one loop more accept, up to so many,\n"
+                          "and SIGTTOU one less");
   add_balance(*parser, *options);
+  add_succession(*parser, *options);
   add_tls(*parser, *options);
   add_number<std::size_t>(*parser, "--max-connections", options->max_connections, 1, 10'000'000,
                           "Most open connections; more wait in the accept queues\n"
@@ -126,6 +148,8 @@ Command add_serve(CLI::App& app) {
              "Length of each accept queue [4096]");
   add_seconds(*parser, "--drain-timeout", options->drain_timeout,
               "How long connections may take to finish when stopping [10]");
+  add_seconds(*parser, "--first-input-grace", options->first_input_grace,
+              "How long of that those may take that have sent nothing yet [1]");
   parser->add_flag("--json", options->json, "Tell everything as JSON, an object a line");
   return {parser, [options] {
             if (options->directory.empty() && !options->echo && !options->discard) {

@@ -11,6 +11,7 @@
 #include "leat/base/monotonic_time.h"
 #include "leat/base/result.h"
 #include "leat/net/inet_address.h"
+#include "leat/net/listener_set.h"
 #include "leat/net/tcp_server.h"
 #include "leat/net/tls_context.h"
 #include "leat/reactor/event_loop.h"
@@ -22,13 +23,19 @@ namespace leat::app {
 struct ServeOptions {
   std::vector<InetAddress> listen;
   Threads loops;
+  std::size_t max_loops = 0;  ///< 0: as many as there are.
   Balance balance = Balance::kKernelHash;
   bool force_balance = false;
+  bool share_port = false;
+  bool close_listeners = false;
+  bool migrate = false;
+  std::string takeover;  ///< Path; empty: none.
   std::size_t max_connections = 0;
   Duration idle_timeout{-1};   ///< Negative: what the service finds right.
   Duration write_timeout{-1};  ///< As well.
   int backlog = 4096;
   Duration drain_timeout = std::chrono::seconds(10);
+  Duration first_input_grace = std::chrono::seconds(1);
   bool json = false;
   bool echo = false;
   bool discard = false;
@@ -45,10 +52,10 @@ class Service {
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
 
-  virtual Result<void> listen(const InetAddress& address) = 0;
+  virtual Result<void> listen(const InetAddress& address, ListenerSet& inherited) = 0;
   virtual Result<void> start() = 0;
   virtual void stop(Duration deadline, TcpServer::StopCallback done) = 0;
-  [[nodiscard]] virtual const TcpServer& server() const = 0;
+  [[nodiscard]] virtual TcpServer& server() = 0;
   /// What it counts beside server(): {} or for example {"requests": 12}.
   [[nodiscard]] virtual nlohmann::ordered_json counters() const = 0;
 };

@@ -20,11 +20,13 @@ Result<void> Serving::start() {
   // Before the threads, so that they inherit the blocked signals.
   std::vector<int> watched{SIGTERM, SIGINT};
   if (options_.tls) watched.push_back(SIGHUP);
+  if (options_.max_loops != 0) watched.insert(watched.end(), {SIGTTIN, SIGTTOU});
   Result<std::unique_ptr<SignalWatcher>> signals = SignalWatcher::create(
       base_, watched, [this](int signal, const auto&) { handle_signal(signal); });
   if (!signals) return std::move(signals).error();
   signals_ = *std::move(signals);
 
+  if (Result<void> inherited = succession_.inherit(); !inherited) return inherited;
   if (options_.directory.empty()) {
     service_ = make_stream_service(base_, options_);
   } else {
@@ -32,13 +34,23 @@ Result<void> Serving::start() {
     if (!service) return std::move(service).error();
     service_ = *std::move(service);
   }
-  for (const InetAddress& address : options_.listen) {
-    if (Result<void> listening = service_->listen(address); !listening) return listening;
+  for (const InetAddress& address : addresses()) {
+    Result<void> listening = service_->listen(address, succession_.listeners());
+    if (!listening) return listening;
   }
   if (Result<void> started = service_->start(); !started) return started;
   started_ = monotonic_now();
   announce();
-  return {};
+  return succession_.serve_on(service_->server());
+}
+
+/// Without --listen: what there is from before.
+std::vector<InetAddress> Serving::addresses() {
+  if (!options_.listen.empty()) return options_.listen;
+  std::vector<InetAddress> inherited =
+      succession_.listeners().addresses(ListenerSet::Kind::kStream);
+  if (inherited.empty()) inherited.push_back(InetAddress::loopback(8080));
+  return inherited;
 }
 
 int Serving::run() {
@@ -54,6 +66,7 @@ void Serving::handle_signal(int signal) {
     reload_certificates();
     return;
   }
+  if (signal == SIGTTIN || signal == SIGTTOU) return resize(signal);
   const char* name = signal == SIGINT ? "SIGINT" : "SIGTERM";
   if (std::exchange(stopping_, true)) {
     log_.event("cut", {{"signal", name}}, fmt::format("{} again: ending at once", name));
@@ -65,10 +78,31 @@ void Serving::handle_signal(int signal) {
   const double limit = to_seconds(options_.drain_timeout);
   log_.event("stopping", {{"signal", name}, {"connections", open}, {"drain_timeout_s", limit}},
              fmt::format("{}: {} connections may finish within {} s", name, open, limit));
+  succession_.end();
+  drain();
+}
+
+void Serving::drain() {
+  stopping_ = true;
   service_->stop(options_.drain_timeout, [this](const StopReport& stop) {
     report(stop);
     base_.quit();
   });
+}
+
+/// One loop more or less; the signals are those that other servers use for their workers.
+void Serving::resize(int signal) {
+  if (stopping_) return;
+  TcpServer& server = service_->server();
+  const std::size_t wanted = server.accepting_loops() + (signal == SIGTTIN ? 1 : std::size_t(-1));
+  const Result<void> resized = server.resize_loops(wanted);
+  const std::size_t now = server.accepting_loops();
+  if (!resized) {
+    log_.event("resize_failed", {{"loops", now}, {"message", resized.error().message()}},
+               fmt::format("still {} loops: {}", now, resized.error().message()));
+    return;
+  }
+  log_.event("resized", {{"loops", now}}, fmt::format("{} loops accept", now));
 }
 
 void Serving::reload_certificates() {

@@ -30,12 +30,14 @@ class StreamService final : public Service {
     }
   }
 
-  Result<void> listen(const InetAddress& address) override { return server_.listen(address); }
+  Result<void> listen(const InetAddress& address, ListenerSet& inherited) override {
+    return server_.listen(address, inherited);
+  }
   Result<void> start() override { return server_.start(); }
   void stop(Duration deadline, TcpServer::StopCallback done) override {
     server_.stop(deadline, std::move(done));
   }
-  [[nodiscard]] const TcpServer& server() const override { return server_; }
+  [[nodiscard]] TcpServer& server() override { return server_; }
   [[nodiscard]] nlohmann::ordered_json counters() const override {
     return nlohmann::ordered_json::object();
   }
@@ -54,6 +56,11 @@ TcpServerOptions server_options(const ServeOptions& options) {
   result.balance = options.balance;
   result.force_balance = options.force_balance;
   result.backlog = options.backlog;
+  result.max_loops = options.max_loops;
+  result.share_port = options.share_port;
+  result.keep_listeners = !options.close_listeners;
+  result.migrate_requests = options.migrate;
+  result.first_input_grace = options.first_input_grace;
   const std::size_t loops = options.loops.count;
   result.max_connections_per_loop = (options.max_connections + loops - 1) / loops;
   result.tls = options.tls;

@@ -104,7 +104,7 @@ class HerdModel final : public Model {
                                                                 leat::TcpServerOptions{}, profile_);
       leat::UniqueFd copy(::fcntl(listener->get(), F_DUPFD_CLOEXEC, 0));
       loop->queue_in_loop([share, copy = std::move(copy)]() mutable {
-        share->attach();
+        share->attach([] {});
         const bool exclusive = false;
         share->accept_from(std::move(copy), exclusive).value();
       });

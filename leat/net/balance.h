@@ -11,9 +11,9 @@
 namespace leat {
 
 /// How connections come to the loops; docs/decisions/accept-shapes.md and
-/// docs/decisions/listener-balance.md say when each wins. Those from kKernelHash on, but for
-/// kShared, have a SO_REUSEPORT listener on every loop; Unix listeners, which know no SO_REUSEPORT,
-/// are shared with them.
+/// docs/decisions/listener-balance.md say when each wins. kKernelHash, kIncomingCpu and
+/// kLeastConnections have a SO_REUSEPORT listener on every loop; Unix listeners, which know no
+/// SO_REUSEPORT, are shared with them.
 enum class Balance : std::uint8_t {
   /// One Acceptor on the base loop gives connections to the loops in turn: exactly even.
   kRoundRobin,
@@ -28,8 +28,8 @@ enum class Balance : std::uint8_t {
   /// As kKernelHash, and then a loop that has more connections than another hands a fresh one to
   /// it: even to within one where they are few.
   kLeastConnections,
-  /// The first listener of the group takes all, and the next one when it closes: another loop's,
-  /// or with TcpServerOptions::share_port another process's (Linux 4.6).
+  /// One loop serves, and another one when it ends; with TcpServerOptions::share_port another
+  /// process's when the process ends (Linux 4.6).
   kStandby,
 };
 

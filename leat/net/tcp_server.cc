@@ -57,6 +57,26 @@ Result<void> TcpServer::listen(const InetAddress& address) {
   return core_->listen(address);
 }
 
+Result<void> TcpServer::listen(const InetAddress& address, ListenerSet& inherited) {
+  return core_->listen(address, inherited);
+}
+
+Result<void> TcpServer::resize_loops(std::size_t count) {
+  return core_->resize_loops(count);
+}
+
+Result<ListenerSet> TcpServer::duplicate_listeners() const {
+  return core_->duplicate_listeners();
+}
+
+void TcpServer::own_listeners() {
+  core_->own_listeners();
+}
+
+void TcpServer::disown_listeners() {
+  core_->disown_listeners();
+}
+
 Result<void> TcpServer::start() {
   return core_->start();
 }
@@ -77,6 +97,10 @@ std::vector<ListenerBalance> TcpServer::balances() const {
 
 bool TcpServer::is_started() const {
   return core_->is_started();
+}
+
+std::size_t TcpServer::accepting_loops() const {
+  return core_->accepting_loops();
 }
 
 std::vector<EventLoop*> TcpServer::loops() const {

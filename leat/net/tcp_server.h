@@ -15,6 +15,7 @@
 #include "leat/net/connection_callbacks.h"
 #include "leat/net/connection_options.h"
 #include "leat/net/inet_address.h"
+#include "leat/net/listener_set.h"
 #include "leat/net/net_counters.h"
 #include "leat/net/tcp_connection.h"
 #include "leat/reactor/task.h"
@@ -32,6 +33,9 @@ struct TcpServerOptions {
   std::string name = "server";
   /// Threads with a loop each, beside the base loop. 0: the base loop serves.
   std::size_t loops = 0;
+  /// As far as resize_loops() may go; the threads beyond `loops` sleep until then. No more than
+  /// `loops`, or 0: `loops` is the most. Without effect when `loops` is 0.
+  std::size_t max_loops = 0;
   /// If not empty, loop i is pinned to the i-th of these CPUs, in turn.
   CpuSet cpus = {};
   /// What cannot be had is replaced by the next best; see TcpServer::balances().
@@ -45,6 +49,19 @@ struct TcpServerOptions {
   /// Lets other processes of the same user listen on the port as well (SO_REUSEPORT). Off, a
   /// second server on the port is refused, also with kKernelHash.
   bool share_port = false;
+  /// With a listener on every loop (see Balance): resize_loops() keeps those of loops that stop
+  /// accepting, and other loops accept from them. Off: those are closed, which spreads connections
+  /// evenly over the rest, but loses the ones that wait in them unless requests migrate.
+  bool keep_listeners = true;
+  /// What waits in a listener that closes goes to others of its SO_REUSEPORT group, also to those
+  /// of other processes (attach_request_migration()). A warning in the log says if neither this
+  /// process nor the system can do it; it is never an error. A group has one program: that of
+  /// kIncomingCpu, or of kStandby with share_port, comes first, and then only the system can do it
+  /// (net.ipv4.tcp_migrate_req).
+  bool migrate_requests = false;
+  /// At stop(), connections that have not received anything yet, because their first bytes are
+  /// still on the way, are asked to finish so much later. 0: at once, as all others.
+  Duration first_input_grace{0};
   /// Connections taken from a listener in one go, before others on the loop have their turn.
   std::size_t accept_batch = 64;
   /// A loop that has so many connections stops accepting until one ends; it can pass this by
@@ -115,9 +132,31 @@ class TcpServer {
   /// for each address; port 0 takes a free one, see addresses(). Fails with what bind() and
   /// listen() fail with; for EADDRINUSE the message names the user who holds the port if it can.
   Result<void> listen(const InetAddress& address);
+  /// The same with sockets that another process has bound, as many as `inherited` has for the
+  /// address, which it takes out of there; binds what is missing, if anything. Their backlog and
+  /// options become this server's. Their Unix paths are the other process's until own_listeners().
+  Result<void> listen(const InetAddress& address, ListenerSet& inherited);
   /// Starts the loops and accepts. A second call does nothing. Fails if a thread, its loop or
   /// its pinning does; everything is then as before.
   Result<void> start();
+
+  /// From now on `count` of the loops accept, the first ones: 1 to options.max_loops, or to the
+  /// size of the pool. Connections stay where they are, so a loop that accepts no more is at work
+  /// until its last one has ended. No listener is closed (but see keep_listeners), and no
+  /// connection lost. Waits for the loops to have heard of it. Fails with EINVAL for another count,
+  /// and as listen() does; then all is as before.
+  Result<void> resize_loops(std::size_t count);
+
+  // Handing over; docs/restart.md.
+
+  /// A duplicate of each listener, for a process that shall have them.
+  [[nodiscard]] Result<ListenerSet> duplicate_listeners() const;
+  /// The process that the inherited listeners came from has let go of them (Takeover::ready() has
+  /// succeeded): this one removes Unix paths at the end, but for those that systemd keeps.
+  void own_listeners();
+  /// Another process serves the listeners now. stop() will leave their queues to that, and Unix
+  /// paths are left alone.
+  void disown_listeners();
 
   using StopCallback = std::function<void(const StopReport&)>;
   /// Accepts what is already waiting in the queues, closes the listeners, lets connections
@@ -133,7 +172,9 @@ class TcpServer {
   /// How each of addresses() is served; settled by start() for those that were given before it.
   [[nodiscard]] std::vector<ListenerBalance> balances() const;
   [[nodiscard]] bool is_started() const;
-  /// The loops that serve connections; empty before start().
+  /// How many loops accept; see resize_loops().
+  [[nodiscard]] std::size_t accepting_loops() const;
+  /// The loops that serve connections, or may; empty before start().
   [[nodiscard]] std::vector<EventLoop*> loops() const;
   /// One set a loop, in the order of loops(). Any thread, while the server lives.
   [[nodiscard]] std::vector<const NetCounters*> counters() const;

@@ -1,5 +1,6 @@
 #include "leat/net/udp_socket.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -22,6 +23,17 @@ UdpSocket::~UdpSocket() {
 Result<std::unique_ptr<UdpSocket>> UdpSocket::bind(EventLoop& loop, const InetAddress& address,
                                                    UdpOptions options) {
   Result<internal::OpenedUdp> opened = internal::open_bound_udp(address, options);
+  if (!opened) return std::move(opened).error();
+  return std::unique_ptr<UdpSocket>(new UdpSocket(
+      std::make_shared<internal::UdpCore>(loop, std::move(*opened), std::move(options))));
+}
+
+Result<std::unique_ptr<UdpSocket>> UdpSocket::adopt(EventLoop& loop, ListenerSocket socket,
+                                                    UdpOptions options) {
+  if (socket.kind != ListenerSocket::Kind::kUdp) {
+    return Error::invalid_argument("UdpSocket::adopt() of a stream socket");
+  }
+  Result<internal::OpenedUdp> opened = internal::adopt_bound_udp(std::move(socket.fd), options);
   if (!opened) return std::move(opened).error();
   return std::unique_ptr<UdpSocket>(new UdpSocket(
       std::make_shared<internal::UdpCore>(loop, std::move(*opened), std::move(options))));
@@ -89,6 +101,13 @@ void UdpSocket::close() {
 }
 bool UdpSocket::is_open() const {
   return core_->is_open();
+}
+
+Result<ListenerSocket> UdpSocket::duplicate() const {
+  if (!is_open()) return Error::from_errno(EPIPE, "this UDP socket is closed");
+  UniqueFd copy(::fcntl(core_->fd(), F_DUPFD_CLOEXEC, 0));
+  if (!copy) return Error::from_errno(errno, "duplicating a UDP socket");
+  return ListenerSocket::inspect(std::move(copy));
 }
 
 Result<InetAddress> UdpSocket::address() const {

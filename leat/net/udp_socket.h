@@ -11,6 +11,7 @@
 #include "leat/base/result.h"
 #include "leat/net/datagram.h"
 #include "leat/net/inet_address.h"
+#include "leat/net/listener_set.h"
 #include "leat/net/session_id_rule.h"
 #include "leat/net/udp_counters.h"
 #include "leat/net/udp_options.h"
@@ -81,6 +82,11 @@ class UdpSocket {
   [[nodiscard]] static Result<std::unique_ptr<UdpSocket>> bind(EventLoop& loop,
                                                                const InetAddress& address,
                                                                UdpOptions options = {});
+  /// The same on a socket that another process has bound: one of ListenerSet::take(Kind::kUdp).
+  /// Fails with EINVAL for one of another kind, and for options out of range.
+  [[nodiscard]] static Result<std::unique_ptr<UdpSocket>> adopt(EventLoop& loop,
+                                                                ListenerSocket socket,
+                                                                UdpOptions options = {});
   /// A socket that talks to `peer` only: the kernel passes on nothing from others. Nothing is
   /// sent; it fails as bind() and where there is no route.
   [[nodiscard]] static Result<std::unique_ptr<UdpSocket>> connect(EventLoop& loop,
@@ -148,6 +154,9 @@ class UdpSocket {
 
   // Queries.
 
+  /// For a process that shall have the socket too. Each datagram comes to one of them, so pause()
+  /// here when the other receives. Fails with EPIPE when closed.
+  [[nodiscard]] Result<ListenerSocket> duplicate() const;
   /// What is bound, with the port as the kernel gave it. Fails with EPIPE when closed.
   [[nodiscard]] Result<InetAddress> address() const;
   /// What the path to the peer of connect() is known to take, in bytes with the IP header

@@ -86,6 +86,22 @@ TEST_F(SessionIdTest, TheLastTakesTheNumberOfOneThatCloses) {
   EXPECT_EQ(send("\2"s, 4), std::vector<std::size_t>(4, 2));
 }
 
+TEST_F(SessionIdTest, TheChoiceStaysWithTheSocketsThatAnotherProcessTakesOver) {
+  ASSERT_TRUE(group_[0]->choose_by_session_id({.offset = 0, .length = 1}));
+  for (std::size_t i = 0; i < group_.size(); ++i) {
+    auto taken = UdpSocket::adopt(*loop_, group_[i]->duplicate().value(), {}).value();
+    group_[i]->close();
+    group_[i] = std::move(taken);
+    group_[i]->on_datagrams([this, i](std::span<const Datagram> datagrams) {
+      for (std::size_t n = 0; n < datagrams.size(); ++n) got_.push_back(i);
+      loop_->quit();
+    });
+    ASSERT_TRUE(group_[i]->start());
+  }
+  EXPECT_EQ(send("\3"s, 8), std::vector<std::size_t>(8, 3));
+  EXPECT_EQ(send("\1"s, 8), std::vector<std::size_t>(8, 1));
+}
+
 TEST_F(SessionIdTest, WhatCannotBeIsRefused) {
   for (const std::size_t length : {0U, 3U, 8U}) {
     EXPECT_EQ(group_[0]->choose_by_session_id({.length = length}).error().number(), EINVAL);

@@ -291,11 +291,12 @@ TEST_F(UringTransportByHand, WhatWasAbortedIsResetWhenTheLoopReturns) {
 
 TEST_F(UringTransportByHand, AServerThatEndsWhileTheLoopRestsTellsItsPeers) {
   server_->on_connection([this](const auto&) { loop_->quit(); });
-  start();
   const std::size_t before = open_sockets();
+  start();
+  const std::size_t listening = open_sockets();
   RawClient client(server_->addresses().front());
   run();
-  EXPECT_EQ(open_sockets(), before + 2);
+  EXPECT_EQ(open_sockets(), listening + 2);
   server_.reset();
   EXPECT_TRUE(gets_reset(client));
   EXPECT_EQ(open_sockets(), before) << "the listener is gone, and the client is not";

@@ -21,6 +21,9 @@ class BoundUnixPath {
   BoundUnixPath(const BoundUnixPath&) = delete;
   BoundUnixPath& operator=(const BoundUnixPath&) = delete;
 
+  /// Leaves the file to another, who has the listener now.
+  void forget() { path_.clear(); }
+
  private:
   std::string path_;  // empty: nothing to remove
   dev_t device_ = 0;

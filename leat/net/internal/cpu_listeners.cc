@@ -103,7 +103,8 @@ class Probe {
 
 Result<std::vector<int>> cpus_of_loops(std::span<const std::shared_ptr<ServerLoop>> loops) {
   std::vector<int> cpus;
-  for (const auto& share : loops) {
+  for (std::size_t i = 0; i < loops.size(); ++i) {
+    const auto& share = loops[i];
     CpuSet allowed;
     const auto asked = run_and_wait(share->handle(), [&allowed]() -> Result<void> {
       Result<CpuSet> available = CpuSet::available();
@@ -111,7 +112,7 @@ Result<std::vector<int>> cpus_of_loops(std::span<const std::shared_ptr<ServerLoo
       allowed = std::move(*available);
       return {};
     });
-    if (!asked) return unsuitable(fmt::format("{} has ended", share->loop().name()));
+    if (!asked) return unsuitable(fmt::format("loop {} has ended", i));
     if (!*asked) return asked->error();
     if (allowed.count() != 1) {
       return unsuitable(fmt::format("{} is not pinned to one CPU, it may run on {}",
@@ -136,7 +137,7 @@ Result<void> verify_choice_by_cpu(std::span<const std::shared_ptr<ServerLoop>> l
     UniqueFd client;
     const auto connected = run_and_wait(
         share->handle(), [&probe, &client] { return connect_to(probe.address(), client); });
-    if (!connected) return unsuitable(fmt::format("{} has ended", share->loop().name()));
+    if (!connected) return unsuitable(fmt::format("loop {} has ended", i % loops.size()));
     if (!*connected) return connected->error();
     if (Result<void> checked = probe.check(cpus); !checked) return checked;
   }

@@ -12,6 +12,9 @@
 #ifndef SO_ATTACH_REUSEPORT_CBPF
 #define SO_ATTACH_REUSEPORT_CBPF 51
 #endif
+#ifndef SO_DETACH_REUSEPORT_BPF
+#define SO_DETACH_REUSEPORT_BPF 68
+#endif
 
 namespace leat::internal {
 
@@ -69,6 +72,21 @@ Result<void> choose_by_payload(int socket, std::size_t offset, std::size_t lengt
       statement(BPF_RET | BPF_K, kByHash),
   };
   return attach(socket, code);
+}
+
+Result<void> choose_by_hash(int socket) {
+  const int unused = 0;
+  if (::setsockopt(socket, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, &unused, sizeof unused) == 0 ||
+      errno == ENOENT) {
+    return {};
+  }
+  return Error::from_errno(errno, "SO_DETACH_REUSEPORT_BPF");
+}
+
+bool is_in_group(int socket) {
+  int value = 0;
+  socklen_t size = sizeof value;
+  return ::getsockopt(socket, SOL_SOCKET, SO_REUSEPORT, &value, &size) == 0 && value != 0;
 }
 
 }  // namespace leat::internal

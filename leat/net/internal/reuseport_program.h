@@ -23,6 +23,12 @@ namespace leat::internal {
 /// hash where the payload is shorter.
 [[nodiscard]] Result<void> choose_by_payload(int socket, std::size_t offset, std::size_t length);
 
+/// The kernel's hash, as before any program. Not an error if there is none (before Linux 5.3 there
+/// is no way back, which is one).
+[[nodiscard]] Result<void> choose_by_hash(int socket);
+/// Whether the socket has SO_REUSEPORT.
+[[nodiscard]] bool is_in_group(int socket);
+
 /// Most CPUs that choose_by_cpu() takes: two instructions each, of 4096 (BPF_MAXINSNS).
 inline constexpr std::size_t kMostCpus = 2000;
 

@@ -1,4 +1,4 @@
-// Internal: work on a loop, waited for by another thread.
+// Internal: a question to another loop, and its answer.
 #pragma once
 
 #include <future>

@@ -1,7 +1,5 @@
 #include "leat/net/internal/server_core.h"
 
-#include <fcntl.h>
-
 #include <cerrno>
 #include <optional>
 #include <utility>
@@ -9,7 +7,6 @@
 #include "leat/base/assert.h"
 #include "leat/base/logging.h"
 #include "leat/net/internal/run_and_wait.h"
-#include "leat/net/internal/socket_ops.h"
 #include "leat/net/tls_context.h"
 #include "leat/reactor/internal/deadline.h"
 
@@ -20,6 +17,8 @@ ServerCore::ServerCore(EventLoop& base, EventLoopThreadPool* shared_pool, TcpSer
       pool_(shared_pool),
       options_(std::move(options)),
       profile_(std::make_shared<ConnectionProfile>()) {
+  accepting_ = options_.loops == 0 ? 1 : options_.loops;
+  if (pool_ != nullptr) accepting_ = pool_->loops().size();
   profile_->options = options_.connection;
   profile_->tls = options_.tls;
 }
@@ -40,55 +39,6 @@ void ServerCore::on_loop_start(std::function<void(EventLoop&)> callback) {
   on_loop_start_ = std::move(callback);
 }
 
-// Listening.
-
-std::size_t ServerCore::serving_loops() const {
-  const std::size_t threads =
-      own_pool_ || pool_ == nullptr ? options_.loops : pool_->loops().size();
-  return threads == 0 ? 1 : threads;
-}
-
-Result<void> ServerCore::listen(const InetAddress& address) {
-  base_.assert_in_loop_thread();
-  if (stopping_) return Error::from_errno(ESHUTDOWN, "listen on " + address.to_string());
-  if (Result<void> checked = check_balance(address); !checked) return checked;
-  InetAddress bound = address;
-  Result<Listener> listener = bind_all(bound);
-  if (!listener) return std::move(listener).error();
-  listener->address = bound;
-  if (started_) {
-    Result<void> accepting = accept_on(*listener);
-    if (!accepting) return accepting;
-  }
-  balances_.push_back({bound, listener->balance, listener->reason});
-  if (!started_) listeners_.push_back(std::move(*listener));
-  addresses_.push_back(bound);
-  unix_paths_.emplace_back(bound);
-  return {};
-}
-
-Result<ServerCore::Listener> ServerCore::bind_all(InetAddress& address) const {
-  Listener listener{.address = {}, .sockets = {}, .balance = balance_for(address), .reason = {}};
-  if (listener.balance != options_.balance) listener.reason = "Unix sockets know no SO_REUSEPORT";
-  const std::size_t count = has_group(listener.balance) ? serving_loops() : 1;
-  ListenerOptions options{.backlog = options_.backlog,
-                          .reuse_address = options_.reuse_address,
-                          .reuse_port = address.is_ip() && (count > 1 || options_.share_port),
-                          .connection = options_.connection};
-  for (std::size_t i = 0; i < count; ++i) {
-    options.first_of_group = options.reuse_port && i == 0 && !options_.share_port;
-    Result<UniqueFd> socket = open_listener(address, options);
-    if (!socket) return std::move(socket).error();
-    if (i == 0) {
-      Result<InetAddress> bound = InetAddress::local_of(socket->get());
-      if (!bound) return std::move(bound).error();
-      address = *bound;
-    }
-    listener.sockets.push_back(std::move(*socket));
-  }
-  return listener;
-}
-
 // Starting.
 
 Result<void> ServerCore::start() {
@@ -100,16 +50,14 @@ Result<void> ServerCore::start() {
   }
   Result<void> loops_started = start_loops();
   if (!loops_started) return loops_started;
-  for (std::size_t i = 0; i < listeners_.size(); ++i) {
-    Result<void> accepting = accept_on(listeners_[i]);
+  for (Listener& listener : listeners_) {
+    Result<void> accepting = accept_on(listener);
     if (!accepting) {
       stop_loops();
       return accepting;
     }
-    balances_[i].balance = listeners_[i].balance;
-    balances_[i].reason = listeners_[i].reason;
   }
-  listeners_.clear();
+  note_balances();
   started_ = true;
   return {};
 }
@@ -119,7 +67,7 @@ Result<void> ServerCore::start_loops() {
     own_pool_ = std::make_unique<EventLoopThreadPool>(
         base_,
         EventLoopThreadPoolOptions{.name = options_.name,
-                                   .count = options_.loops,
+                                   .count = options_.loops == 0 ? 0 : serving_loops(),
                                    .cpus = EventLoopThreadPool::one_cpu_each(cpus_for_loops()),
                                    .poller = PollerKind::kDefault,
                                    .on_start = on_loop_start_,
@@ -135,49 +83,24 @@ Result<void> ServerCore::start_loops() {
     loops_.push_back(std::make_shared<ServerLoop>(*loop, loops_.size(), options_, profile_));
   }
   const auto peers = std::make_shared<const ServerLoop::Peers>(loops_);
-  for (const auto& share : loops_) {
+  for (std::size_t index = 0; index < loops_.size(); ++index) {
+    const auto& share = loops_[index];
     share->know_peers(peers);
+    share->take_new(index < accepting_);
     if (options_.balance == Balance::kLeastConnections) share->balance_load();
+    const auto ended = [base = base_.handle(), weak = weak_from_this(), index] {
+      base.queue([weak, index] {
+        if (const auto core = weak.lock()) core->loop_ended(index);
+      });
+    };
     if (&share->loop() == &base_) {
-      share->attach();
+      share->attach(ended);
     } else {
-      share->loop().queue_in_loop([share] { share->attach(); });
+      share->loop().queue_in_loop([share, ended] { share->attach(ended); });
     }
   }
   shares_.resize(loops_.size());
   loop_has_ended_.resize(loops_.size());
-  return {};
-}
-
-/// Accepts from copies of the listener's descriptors, on every loop that it is for or on none.
-Result<void> ServerCore::accept_on(Listener& listener) {
-  apply_balance(listener);
-  std::vector<UniqueFd> copies;
-  const std::size_t count = listener.balance == Balance::kRoundRobin ? 1 : loops_.size();
-  for (std::size_t i = 0; i < count; ++i) {
-    const UniqueFd& socket = listener.sockets[listener.sockets.size() == 1 ? 0 : i];
-    copies.emplace_back(::fcntl(socket.get(), F_DUPFD_CLOEXEC, 0));
-    if (!copies.back()) return Error::from_errno(errno, "duplicating a listener");
-  }
-  if (listener.balance == Balance::kRoundRobin) return accept_on_base(std::move(copies.front()));
-  const bool shared = listener.balance == Balance::kShared;
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto& share = loops_[i];
-    const auto accepting = run_and_wait(share->handle(), [&share, &socket = copies[i], shared] {
-      return share->accept_from(std::move(socket), shared);
-    });
-    if (!accepting) {
-      LEAT_LOG_ERROR("server {}: loop {} has ended", options_.name, i);
-    } else if (!*accepting) {
-      while (i-- > 0) {
-        run_and_wait(loops_[i]->handle(), [&dropping = loops_[i]] {
-          dropping->drop_newest_acceptor();
-          return Result<void>();
-        });
-      }
-      return *accepting;
-    }
-  }
   return {};
 }
 
@@ -231,7 +154,6 @@ void ServerCore::hand_over(std::size_t index, Batch&& batch) {
   const auto sockets = std::make_shared<Batch>(std::move(batch));
   if (share->handle().queue([share, sockets] { share->adopt(std::move(*sockets)); })) return;
   // The loop has ended, which nobody asked for: the others take its part.
-  LEAT_LOG_ERROR("server {}: loop {} has ended", options_.name, index);
   loop_has_ended_[index] = true;
   distribute(std::move(*sockets));
 }
@@ -239,9 +161,9 @@ void ServerCore::hand_over(std::size_t index, Batch&& batch) {
 /// The next one in turn that has room, else the next one that lives; none if all have ended.
 std::optional<std::size_t> ServerCore::next_loop() {
   std::optional<std::size_t> full;
-  for (std::size_t tried = 0; tried < loops_.size(); ++tried) {
+  for (std::size_t tried = 0; tried < accepting_; ++tried) {
     const std::size_t index = next_;
-    next_ = (next_ + 1) % loops_.size();
+    next_ = (next_ + 1) % accepting_;
     if (loop_has_ended_[index]) continue;
     if (!loops_[index]->is_full()) return index;
     if (!full) full = index;
@@ -250,7 +172,7 @@ std::optional<std::size_t> ServerCore::next_loop() {
 }
 
 void ServerCore::pause_if_all_full() {
-  for (std::size_t i = 0; i < loops_.size(); ++i) {
+  for (std::size_t i = 0; i < accepting_; ++i) {
     if (!loop_has_ended_[i] && !loops_[i]->is_full()) return;
   }
   base_paused_ = true;
@@ -291,13 +213,15 @@ void ServerCore::stop(Duration deadline, TcpServer::StopCallback done) {
     // First the path, so that nobody new comes while the queues are emptied.
     unix_paths_.clear();
     listeners_.clear();
-    for (const auto& acceptor : base_acceptors_) acceptor->drain();
+    if (!disowned_) {
+      for (const auto& acceptor : base_acceptors_) acceptor->drain();
+    }
     base_acceptors_.clear();
     loops_to_stop_ = loops_.size();
     for (const auto& share : loops_) {
       auto answer = std::make_shared<StopAnswer>(shared_from_this());
-      share->handle().queue([share, answer = std::move(answer)] {
-        share->stop([answer](const StopReport& part) { answer->part = part; });
+      share->handle().queue([share, answer = std::move(answer), drain = !disowned_] {
+        share->stop(drain, [answer](const StopReport& part) { answer->part = part; });
       });
     }
   }
@@ -340,6 +264,7 @@ void ServerCore::tear_down() {
 /// Undoes start_loops() and accept_on().
 void ServerCore::stop_loops() {
   base_acceptors_.clear();
+  for (Listener& listener : listeners_) listener.watches.clear();
   for (const auto& share : loops_) {
     // A loop that has ended has let go of its share itself.
     run_and_wait(share->handle(), [&share] {

@@ -1,5 +1,6 @@
 #include "leat/net/internal/server_loop.h"
 
+#include <algorithm>
 #include <exception>
 #include <new>
 #include <utility>
@@ -16,6 +17,7 @@ ServerLoop::ServerLoop(EventLoop& loop, std::size_t index, const TcpServerOption
       handle_(loop.handle()),
       accept_batch_(options.accept_batch),
       max_connections_(options.max_connections_per_loop),
+      first_input_grace_(options.first_input_grace),
       profile_(std::move(profile)),
       // Unique in a server: the number of the loop that accepts, then a sequence number.
       next_id_((static_cast<std::uint64_t>(index) << 48) + 1) {}
@@ -28,9 +30,12 @@ bool ServerLoop::is_full() const {
   return max_connections_ != 0 && load() >= max_connections_;
 }
 
-void ServerLoop::attach() {
+void ServerLoop::attach(LoopTask ended) {
   loop_.assert_in_loop_thread();
-  exit_id_ = loop_.at_exit([this] { tear_down(CloseReason::kLoopEnded); });
+  exit_id_ = loop_.at_exit([this, ended = std::move(ended)] {
+    tear_down(CloseReason::kLoopEnded);
+    ended();
+  });
 }
 
 Result<void> ServerLoop::accept_from(UniqueFd listener, bool shared) {
@@ -45,13 +50,23 @@ Result<void> ServerLoop::accept_from(UniqueFd listener, bool shared) {
   });
   Result<void> started = acceptor->start();
   if (!started) return started;
+  if (paused_) acceptor->pause();
   acceptors_.push_back(std::move(acceptor));
   return {};
 }
 
-void ServerLoop::drop_newest_acceptor() {
+void ServerLoop::drop_acceptor(int listener, bool drain) {
   loop_.assert_in_loop_thread();
-  acceptors_.pop_back();
+  const auto found = std::find_if(acceptors_.begin(), acceptors_.end(),
+                                  [&](const auto& acceptor) { return acceptor->fd() == listener; });
+  if (found == acceptors_.end()) return;  // as after tear_down()
+  if (drain) (*found)->drain();
+  acceptors_.erase(found);
+}
+
+void ServerLoop::accept_what_waits() {
+  if (paused_) return;
+  for (const auto& acceptor : acceptors_) acceptor->drain();
 }
 
 void ServerLoop::adopt(std::vector<ConnectedSocket>&& sockets) {
@@ -66,7 +81,7 @@ void ServerLoop::adopt(std::vector<ConnectedSocket>&& sockets) {
     counters_.open.add();
     try {
       connection->establish();
-      if (stopping_) connection->stop_gracefully();
+      if (stopping_) ask_to_finish(connection);
     } catch (const std::bad_alloc&) {
       LEAT_LOG_ERROR_LIMITED("a new connection is cut: out of memory");
       connection->finish(CloseReason::kError);
@@ -150,7 +165,25 @@ void ServerLoop::note_room() {
   if (on_room_) on_room_();
 }
 
-void ServerLoop::stop(StoppedCallback stopped) {
+/// Who has connected only now has a request on the way, which to close at once would lose.
+/// And one that is moving is asked when it has settled, there or here.
+void ServerLoop::ask_to_finish(const TcpConnectionPtr& connection) {
+  if (connection->is_moving()) return;
+  const bool is_unheard =
+      first_input_grace_ > Duration::zero() && !cutting_ && connection->bytes_received() == 0;
+  if (!is_unheard || grace_is_over_) return connection->stop_gracefully();
+  unheard_.push_back(connection->id());
+  if (grace_timer_.is_valid()) return;
+  grace_timer_ = loop_.run_after(first_input_grace_, [this] {
+    grace_timer_ = {};
+    grace_is_over_ = true;
+    for (const std::uint64_t id : std::exchange(unheard_, {})) {
+      if (const TcpConnectionPtr late = find(id)) ask_to_finish(late);
+    }
+  });
+}
+
+void ServerLoop::stop(bool drain, StoppedCallback stopped) {
   loop_.assert_in_loop_thread();
   if (torn_down_) {
     stopped(report_);
@@ -159,15 +192,14 @@ void ServerLoop::stop(StoppedCallback stopped) {
   // From here on others give nothing, and what is given already is counted in load().
   refuses_.store(true);
   balances_load_ = false;
-  for (const auto& acceptor : acceptors_) acceptor->drain();
+  if (drain) {
+    for (const auto& acceptor : acceptors_) acceptor->drain();
+  }
   stopping_ = true;
   unsent_before_stop_ = counters_.bytes_unsent.load();
   acceptors_.clear();
   stopped_ = std::move(stopped);
-  for (const TcpConnectionPtr& connection : snapshot()) {
-    // One that is moving is asked when it has settled, there or here.
-    if (!connection->is_moving()) connection->stop_gracefully();
-  }
+  for (const TcpConnectionPtr& connection : snapshot()) ask_to_finish(connection);
   report_if_stopped();
 }
 
@@ -189,6 +221,7 @@ void ServerLoop::tear_down(CloseReason reason) {
   if (torn_down_) return;
   torn_down_ = true;
   refuses_.store(true);
+  loop_.cancel(std::exchange(grace_timer_, {}));
   acceptors_.clear();
   for (const TcpConnectionPtr& connection : snapshot()) connection->finish(reason);
   // Nothing of the user's runs afterwards; what their locals do in destructors may reach this.

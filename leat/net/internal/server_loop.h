@@ -17,6 +17,7 @@
 #include "leat/net/tcp_server.h"
 #include "leat/reactor/event_loop.h"
 #include "leat/reactor/spawn.h"
+#include "leat/reactor/timer_id.h"
 
 namespace leat::internal {
 
@@ -49,21 +50,26 @@ class ServerLoop final : public ConnectionOwner, public std::enable_shared_from_
 
   /// All loops of the server, this one among them. Before attach().
   void know_peers(std::shared_ptr<const Peers> peers) { peers_ = std::move(peers); }
+  /// Whether peers may give it what they have accepted. Any thread.
+  void take_new(bool does) { takes_new_.store(does, std::memory_order_relaxed); }
   /// Gives what it accepts to loops that have less. Before accept_from().
   void balance_load() { balances_load_ = true; }
-  /// Ends everything here when the loop is destroyed.
-  void attach();
+  /// Ends everything here when the loop ends, and then calls `ended`.
+  void attach(LoopTask ended);
   /// Accepts from a listener of the loop's own, or from one shared with other loops.
   Result<void> accept_from(UniqueFd listener, bool shared);
-  /// Undoes the last accept_from() that succeeded; what it has accepted stays.
-  void drop_newest_acceptor();
+  /// Undoes accept_from() of this descriptor; what it has accepted stays. With `drain` what waits
+  /// in the queue is accepted before.
+  void drop_acceptor(int listener, bool drain);
+  /// Without having been told that anything does. It may pass the bound on connections.
+  void accept_what_waits();
   /// Takes connections that were announced by expect().
   void adopt(std::vector<ConnectedSocket>&& sockets);
   void on_room(RoomCallback callback) { on_room_ = std::move(callback); }
 
-  /// Accepts what waits, closes the listeners, asks the connections to finish, and calls back
-  /// when none is left; at once if there is none.
-  void stop(StoppedCallback stopped);
+  /// Accepts what waits (with `drain`), closes the listeners, asks the connections to finish, and
+  /// calls back when none is left; at once if there is none.
+  void stop(bool drain, StoppedCallback stopped);
   /// Cuts the connections that are left.
   void cut(CloseReason reason);
   /// Lets go of everything, without callbacks to the server.
@@ -92,6 +98,7 @@ class ServerLoop final : public ConnectionOwner, public std::enable_shared_from_
   [[nodiscard]] ServerLoop* lighter_peer() const;
   void hand_over(ServerLoop& peer, ConnectedSocket socket);
   void pause_if_full();
+  void ask_to_finish(const TcpConnectionPtr& connection);
   void report_if_stopped();
   void note_room();
 
@@ -99,11 +106,13 @@ class ServerLoop final : public ConnectionOwner, public std::enable_shared_from_
   const LoopHandle handle_;
   const std::size_t accept_batch_;
   const std::size_t max_connections_;  // 0: no bound
+  const Duration first_input_grace_;
   const std::shared_ptr<const ConnectionProfile> profile_;
   NetCounters counters_;
   std::atomic<std::size_t> load_{0};
   /// Stops, or has ended: no reserve() succeeds any more.
   std::atomic<bool> refuses_{false};
+  std::atomic<bool> takes_new_{true};
   std::shared_ptr<const Peers> peers_;
   bool balances_load_ = false;
   std::uint64_t next_id_;
@@ -118,6 +127,9 @@ class ServerLoop final : public ConnectionOwner, public std::enable_shared_from_
   RoomCallback on_room_;
   StoppedCallback stopped_;
   StopReport report_;
+  TimerId grace_timer_;                 // runs for those that
+  std::vector<std::uint64_t> unheard_;  // had no input yet at the stop
+  bool grace_is_over_ = false;
   std::uint64_t unsent_before_stop_ = 0;
 };
 

@@ -34,8 +34,9 @@ ServerLoop* ServerLoop::lighter_peer() const {
   std::size_t least = own;
   for (const auto& peer : *peers_) {
     const std::size_t load = peer->load();
-    if (load >= least || peer->refuses_.load(std::memory_order_relaxed) || peer->is_full())
-      continue;
+    const bool refuses = peer->refuses_.load(std::memory_order_relaxed) ||
+                         !peer->takes_new_.load(std::memory_order_relaxed);
+    if (load >= least || refuses || peer->is_full()) continue;
     lightest = peer.get();
     least = load;
   }
@@ -106,7 +107,7 @@ void ServerLoop::connection_settled(TcpConnection& connection) {
   if (torn_down_ || cutting_) {
     connection.finish(CloseReason::kServerStopped);
   } else if (stopping_) {
-    connection.stop_gracefully();
+    ask_to_finish(connection.shared_from_this());
   }
 }
 

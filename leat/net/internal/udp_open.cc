@@ -69,7 +69,6 @@ Result<void> set_ipv4(int socket, const UdpOptions& options, bool ipv6) {
 Result<void> set_ipv6(int socket, const UdpOptions& options) {
   return set_all(socket,
                  {
-                     {IPPROTO_IPV6, IPV6_V6ONLY, 0, "IPV6_V6ONLY"},
                      {IPPROTO_IPV6, IPV6_RECVTCLASS, options.receive_ecn, "IPV6_RECVTCLASS"},
                      {IPPROTO_IPV6, IPV6_RECVERR, options.error_queue, "IPV6_RECVERR"},
                      {IPPROTO_IPV6, IPV6_RECVPKTINFO, options.receive_local, "IPV6_RECVPKTINFO"},
@@ -137,7 +136,12 @@ Result<OpenedUdp> open_socket(int domain, const UdpOptions& options) {
   OpenedUdp opened;
   opened.socket = UniqueFd(::socket(domain, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!opened.socket) return Error::from_errno(errno, "socket");
-  auto set = set_all_options(opened.socket.get(), options, domain == AF_INET6);
+  const bool ipv6 = domain == AF_INET6;
+  if (ipv6) {
+    auto set = set_option(opened.socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, 0, "IPV6_V6ONLY");
+    if (!set) return std::move(set).error();
+  }
+  auto set = set_all_options(opened.socket.get(), options, ipv6);
   if (!set) return std::move(set).error();
   opened.gso = options.gso && has_segmentation(opened.socket.get());
   return opened;
@@ -178,6 +182,19 @@ Result<OpenedUdp> open_bound_udp(const InetAddress& address, const UdpOptions& o
   }
   if (auto bound = bind_to(opened->socket.get(), address); !bound) return bound.error();
   return with_local(std::move(*opened));
+}
+
+Result<OpenedUdp> adopt_bound_udp(UniqueFd socket, const UdpOptions& options) {
+  if (auto checked = check(options); !checked) return checked.error();
+  OpenedUdp opened;
+  opened.socket = std::move(socket);
+  const int fd = opened.socket.get();
+  const Result<InetAddress> local = InetAddress::local_of(fd);
+  if (!local) return local.error();
+  auto set = set_all_options(fd, options, local->domain() == AF_INET6);
+  if (!set) return std::move(set).error();
+  opened.gso = options.gso && has_segmentation(fd);
+  return with_local(std::move(opened));
 }
 
 Result<OpenedUdp> open_connected_udp(const InetAddress& peer, const UdpOptions& options) {

@@ -25,4 +25,7 @@ struct OpenedUdp {
 [[nodiscard]] Result<OpenedUdp> open_connected_udp(const InetAddress& peer,
                                                    const UdpOptions& options);
 
+/// A socket that another process has bound; its options are set anew.
+[[nodiscard]] Result<OpenedUdp> adopt_bound_udp(UniqueFd socket, const UdpOptions& options);
+
 }  // namespace leat::internal

@@ -27,7 +27,7 @@ inline void run_on(EventLoop& loop, const std::function<void()>& work) {
 
 /// Waits until `condition` holds; false after a generous time.
 inline bool wait_until(const std::function<bool()>& condition) {
-  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(40);
   while (!condition()) {
     if (std::chrono::steady_clock::now() > limit) return false;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -53,6 +53,14 @@ class ServerFixture {
   void start(const InetAddress& address = InetAddress::loopback(0)) {
     run_on(*base_, [&] {
       server_->listen(address).value();
+      server_->start().value();
+      address_ = server_->addresses().front();
+    });
+  }
+  /// On listeners of another server.
+  void start(const InetAddress& address, ListenerSet& inherited) {
+    run_on(*base_, [&] {
+      server_->listen(address, inherited).value();
       server_->start().value();
       address_ = server_->addresses().front();
     });
