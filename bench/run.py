@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The comparing benchmarks; `./dev bench net|accept|steering` builds and calls this. docs/benchmarks.md."""
+"""The comparing benchmarks; `./dev bench NAME` builds and calls this. docs/benchmarks.md."""
 
 import argparse
 import importlib
@@ -7,7 +7,7 @@ import importlib
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", choices=["net", "accept", "steering"])
+    parser.add_argument("name", choices=["net", "accept", "balance", "steering"])
     parser.add_argument("--build", required=True, help="a build folder with LEAT_BENCH=ON")
     parser.add_argument("--quick", action="store_true", help="only show that everything works")
     parser.add_argument("--json", metavar="FILE", help="also write all figures there")

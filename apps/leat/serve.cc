@@ -64,8 +64,11 @@ void add_balance(CLI::App& parser, ServeOptions& options) {
     return {};
   };
   add_parsed(parser, "--balance", parse,
-             "How connections come to the loops: round_robin,\nkernel_hash, shared [kernel_hash]")
+             "How connections come to the loops: round_robin,\nkernel_hash, shared, incoming_cpu,"
+             "\nleast_connections, standby [kernel_hash]")
       ->type_name("HOW");
+  parser.add_flag("--force-balance", options.force_balance,
+                  "Allow incoming_cpu on loopback, where the\nclients' CPUs decide");
 }
 
 /// What keeps clients when listeners change hands.

@@ -45,6 +45,7 @@ constexpr std::array kCounters{
     NamedCounter{"accept_empty", &NetCounters::accept_empty},
     NamedCounter{"accept_paused", &NetCounters::accept_paused},
     NamedCounter{"accept_failed", &NetCounters::accept_failed},
+    NamedCounter{"handed_over", &NetCounters::handed_over},
 };
 
 /// Adds `counters` to what `json` holds already.

@@ -25,6 +25,7 @@ struct ServeOptions {
   Threads loops;
   std::size_t max_loops = 0;  ///< 0: as many as there are.
   Balance balance = Balance::kKernelHash;
+  bool force_balance = false;
   bool share_port = false;
   bool close_listeners = false;
   bool migrate = false;

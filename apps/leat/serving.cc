@@ -128,11 +128,13 @@ void Serving::announce() {
     text += fmt::format("{}listening on {}", text.empty() ? "" : "\n", address.to_string());
   }
   const std::string cpus = options_.loops.cpus.to_list();
+  // As the first address is served; the log has a line for each that is served otherwise.
+  const ListenerBalance balance = service_->server().balances().front();
   const std::string_view poller = service_->server().loops().front()->poller().name();
   text +=
       fmt::format("\nserving {}{} on {} loops over {}{}, {}, as process {}", serving,
                   options_.tls ? " by TLS" : "", options_.loops.count, poller,
-                  cpus.empty() ? "" : " on CPUs " + cpus, to_string(options_.balance), ::getpid());
+                  cpus.empty() ? "" : " on CPUs " + cpus, to_string(balance.balance), ::getpid());
   log_.event("listening",
              {{"addresses", std::move(addresses)},
               {"serving", serving},
@@ -140,7 +142,7 @@ void Serving::announce() {
               {"loops", options_.loops.count},
               {"poller", poller},
               {"cpus", cpus.empty() ? EventLog::Json() : EventLog::Json(cpus)},
-              {"balance", to_string(options_.balance)},
+              {"balance", to_string(balance.balance)},
               {"pid", ::getpid()},
               {"version", LEAT_VERSION}},
              text);

@@ -54,6 +54,7 @@ TcpServerOptions server_options(const ServeOptions& options) {
   result.loops = options.loops.count;
   result.cpus = options.loops.cpus;
   result.balance = options.balance;
+  result.force_balance = options.force_balance;
   result.backlog = options.backlog;
   result.max_loops = options.max_loops;
   result.share_port = options.share_port;

@@ -17,6 +17,9 @@ struct NetCounters {
   Counter accept_empty;     ///< Of these, times there was nothing left to accept.
   Counter accept_paused;    ///< Times accepting stopped for want of descriptors or memory.
   Counter accept_failed;    ///< Connections lost before they could be accepted.
+  Counter handed_over;      ///< Connections accepted here and given to a loop that had less.
+  Counter moved_in;         ///< Open connections that TcpConnection::move_to() brought here.
+  Counter moved_out;        ///< And those that it took away.
   Counter reads;            ///< System calls that read.
   Counter writes;           ///< System calls that wrote.
   Counter bytes_received;

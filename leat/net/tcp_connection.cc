@@ -27,13 +27,12 @@ namespace leat {
 TcpConnection::TcpConnection(EventLoop& loop, ConnectedSocket socket, std::uint64_t id,
                              std::shared_ptr<const internal::ConnectionProfile> profile,
                              internal::ConnectionOwner& owner)
-    : loop_(loop),
-      loop_handle_(loop.handle()),
+    : first_seat_(loop),
       id_(id),
       profile_(std::move(profile)),
-      owner_(owner),
-      counters_(owner.counters()),
-      transport_(internal::make_socket_transport(loop, std::move(socket.fd), counters_)),
+      owner_(&owner),
+      counters_(&owner.counters()),
+      transport_(internal::make_socket_transport(loop, std::move(socket.fd), *counters_)),
       peer_(socket.peer),
       send_queue_(std::make_unique<internal::SendQueue>(loop.buffers())),
       idle_timeout_(profile_->options.idle_timeout),
@@ -49,7 +48,7 @@ TcpConnection::~TcpConnection() {
 }
 
 void TcpConnection::establish() {
-  loop_.assert_in_loop_thread();
+  home().assert_in_loop_thread();
   Result<void> started;
   if (profile_->tls) started = put_tls_below(*profile_->tls, profile_->tls_server_name, {});
   started_ = true;
@@ -73,7 +72,7 @@ void TcpConnection::transport_ready() {
   }
   in_own_callback_ = false;
   if (state() == State::kClosed) return;
-  if (is_new) owner_.connection_ready(*this);
+  if (is_new) owner_->connection_ready(*this);
   if (state() == State::kClosed) return;
   if (std::exchange(stop_when_ready_, false)) stop_gracefully();
   watch_input();
@@ -84,10 +83,10 @@ void TcpConnection::transport_ready() {
 // End.
 
 void TcpConnection::in_loop(void (TcpConnection::*action)()) {
-  if (loop_handle_.is_in_loop_thread()) {
+  if (is_here()) {
     (this->*action)();
   } else {
-    loop_handle_.queue([self = shared_from_this(), action] { (self.get()->*action)(); });
+    post_call([action](TcpConnection& self) { (self.*action)(); });
   }
 }
 
@@ -116,7 +115,7 @@ void TcpConnection::begin_close(CloseReason reason) {
   }
   state_.store(State::kClosing, std::memory_order_relaxed);
   close_reason_ = reason;
-  last_progress_ = loop_.now();
+  last_progress_ = home().now();
   drop_input();
   if (coroutines_) tell_reader_of_end();
   if (finish_ == Finish::kSent && peer_finished_) {
@@ -136,7 +135,7 @@ void TcpConnection::begin_close(CloseReason reason) {
 
 void TcpConnection::end_soon(CloseReason reason) {
   if (state() == State::kClosed || ending_soon_) return;
-  loop_.queue_in_loop([self = shared_from_this(), reason] { self->finish(reason); });
+  home().queue_in_loop([self = shared_from_this(), reason] { self->finish(reason); });
   ending_soon_ = true;
   close_reason_ = reason;
   state_.store(State::kClosing, std::memory_order_relaxed);
@@ -175,16 +174,17 @@ void TcpConnection::transport_failed(int number, std::string_view what) {
 }
 
 void TcpConnection::finish(CloseReason reason) {
-  loop_.assert_in_loop_thread();
+  home().assert_in_loop_thread();
   if (state() == State::kClosed) return;
   const bool orderly = reason == CloseReason::kPeerClosed || reason == CloseReason::kLocalClose ||
                        reason == CloseReason::kTruncated;
   state_.store(State::kClosed, std::memory_order_relaxed);
   close_reason_ = reason;
-  if (limit_timer_.is_valid()) loop_.cancel(std::exchange(limit_timer_, {}));
-  counters_.bytes_unsent.add(send_queue_->total_bytes() + transport_->held_output());
+  if (limit_timer_.is_valid()) home().cancel(std::exchange(limit_timer_, {}));
+  if (move_) end_move();
+  counters_->bytes_unsent.add(send_queue_->total_bytes() + transport_->held_output());
   transport_->close(!orderly);
-  counters_.closed[static_cast<std::size_t>(reason)].add();
+  counters_->closed[static_cast<std::size_t>(reason)].add();
   send_queue_->clear();
   drop_input();
   if (coroutines_) tell_coroutines_of_end();
@@ -194,12 +194,12 @@ void TcpConnection::finish(CloseReason reason) {
     try {
       auto kept = std::make_shared<std::any>();
       kept->swap(context_);
-      loop_.release_later(std::move(kept));
+      home().release_later(std::move(kept));
     } catch (const std::bad_alloc&) {
       // Then it stays with this object.
     }
   }
-  owner_.connection_closed(*this);
+  owner_->connection_closed(*this);
 }
 
 void TcpConnection::finish_for_exception(std::string_view what) {
@@ -263,24 +263,24 @@ std::optional<TcpConnection::Limit> TcpConnection::next_limit() const {
 }
 
 void TcpConnection::arm_limits() {
-  loop_.assert_in_loop_thread();
+  home().assert_in_loop_thread();
   if (state() == State::kClosed) return;
   const std::optional<Limit> next = next_limit();
   if (!next || (limit_timer_.is_valid() && limit_due_ <= next->due)) return;
-  if (limit_timer_.is_valid()) loop_.cancel(limit_timer_);
+  if (limit_timer_.is_valid()) home().cancel(limit_timer_);
   limit_due_ = next->due;
-  limit_timer_ = loop_.run_at(limit_due_, [this] { check_limits(); });
+  limit_timer_ = home().run_at(limit_due_, [this] { check_limits(); });
 }
 
 void TcpConnection::check_limits() {
   limit_timer_ = {};
   const std::optional<Limit> next = next_limit();
-  const bool is_due = next && next->due <= loop_.now();
+  const bool is_due = next && next->due <= home().now();
   if (is_due && (next->reason == CloseReason::kReadTimeout || !peer_goes_on_taking())) {
     finish(next->reason);
     return;
   }
-  if (is_due) last_progress_ = loop_.now();
+  if (is_due) last_progress_ = home().now();
   arm_limits();
 }
 

@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "leat/base/counter.h"
 #include "leat/base/monotonic_time.h"
@@ -20,6 +21,7 @@
 #include "leat/net/connection_callbacks.h"
 #include "leat/net/connection_options.h"
 #include "leat/net/inet_address.h"
+#include "leat/net/internal/connection_move.h"
 #include "leat/net/internal/connection_waits.h"
 #include "leat/net/internal/transport.h"
 #include "leat/net/net_counters.h"
@@ -34,6 +36,7 @@ class EventLoop;
 class TlsContext;
 namespace internal {
 class ConnectionOwner;
+class ConnectionPassage;
 class SendQueue;
 class TlsTransport;
 struct ConnectionProfile;
@@ -47,9 +50,9 @@ struct ConnectedSocket {
 
 /// A TCP or Unix stream connection. Made by TcpServer and TcpClient.
 ///
-/// It belongs to one loop, and calls back on that loop's thread only. Methods are for that thread
-/// unless they say "any thread"; those are safe as long as one holds the pointer, also after the
-/// connection, its server and its loop have ended.
+/// It belongs to one loop at a time, and calls back on that loop's thread only. Methods are for
+/// that thread unless they say "any thread"; those are safe as long as one holds the pointer, also
+/// after the connection, its server and its loop have ended.
 ///
 ///                  close(), or the peer          all output            the peer has finished
 ///                  finished and nobody           sent: FIN             too, or linger_timeout
@@ -124,7 +127,7 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection>,
   /// A client gives the name that the server's certificate must have. A handshake that fails ends
   /// the connection, by on_error and on_close (CloseReason::kHandshakeFailed). Fails itself with
   /// EPIPE if the connection is closing or the peer has finished, with EALREADY if there is TLS
-  /// already, and as TlsContext::client() does.
+  /// already, with EBUSY while the connection moves, and as TlsContext::client() does.
   Result<void> start_tls(const std::shared_ptr<TlsContext>& context,
                          ConnectionCallbacks::Event on_ready = {},
                          std::string_view server_name = {});
@@ -161,6 +164,24 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection>,
   /// Input is kept for reads from now on: for on_connection, if the first read() comes later.
   void keep_for_read();
 
+  // Moving to another loop; docs/decisions/listener-balance.md draws it.
+
+  using MoveCallback = MoveOnlyFunction<void(const TcpConnectionPtr&, const Result<void>&)>;
+  /// Moves the open connection to `target`, another loop of its server, with all it has: input and
+  /// output that wait, limits and their times, the context. Nothing is lost or reordered, also not
+  /// of what other threads send meanwhile. From this call on use only what is for any thread, until
+  /// `done` is called: on the new loop, where all callbacks come from then on, before those that
+  /// were held up; or with the error, on the old one. It is not called if the connection ends
+  /// first.
+  ///
+  /// Fails, and nothing has happened, with EINVAL for a loop that is not the server's, EPIPE if the
+  /// connection is closing, EALREADY if it is moving, ESHUTDOWN if the server is stopping there,
+  /// and with ENOTSUP for what cannot move: connections with TLS or of HTTP, connections that
+  /// coroutines use, and those that TcpClient, TcpListener or connect() made.
+  Result<void> move_to(EventLoop& target, MoveCallback done = {});
+  /// From move_to() until the connection has left.
+  [[nodiscard]] bool is_moving() const { return move_ != nullptr; }
+
   // Settings of this connection; they begin with those of its server.
 
   void set_idle_timeout(Duration limit);
@@ -184,8 +205,9 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection>,
   [[nodiscard]] bool is_open() const { return state() == State::kOpen; }                ///< Any.
   [[nodiscard]] const InetAddress& peer() const { return peer_; }                       ///< Any.
   [[nodiscard]] Result<InetAddress> local() const;
-  [[nodiscard]] EventLoop& loop() const { return loop_; }  ///< Any, while the loop lives.
-  [[nodiscard]] const LoopHandle& loop_handle() const { return loop_handle_; }           ///< Any.
+  /// Any, while the loop lives. Where the connection is, or is moving to.
+  [[nodiscard]] EventLoop& loop() const { return *seat_.load()->loop; }
+  [[nodiscard]] const LoopHandle& loop_handle() const { return seat_.load()->handle; }   ///< Any.
   [[nodiscard]] std::uint64_t bytes_received() const { return bytes_received_.load(); }  ///< Any.
   [[nodiscard]] std::uint64_t bytes_sent() const { return bytes_sent_.load(); }          ///< Any.
   /// Output in memory that the kernel has not taken.
@@ -193,7 +215,7 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection>,
   [[nodiscard]] bool peer_finished() const { return peer_finished_; }
   [[nodiscard]] CloseReason close_reason() const { return close_reason_; }
   /// -1 once closed. For getsockopt() and the like; reading or writing it breaks the connection.
-  [[nodiscard]] int fd() const { return transport_->fd(); }
+  [[nodiscard]] int fd() const { return transport_ ? transport_->fd() : -1; }
 
   // For owners.
 
@@ -212,6 +234,8 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection>,
   void finish_for_exception(std::string_view what);
   /// Asks as on_stopping describes.
   void stop_gracefully();
+  /// From now on move_to() is refused: its user keeps something of the loop's.
+  void stay_on_loop() { stays_ = true; }
 
   // For chunks and waits.
 
@@ -282,6 +306,30 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection>,
   Result<void> put_tls_below(const TlsContext& context, std::string_view server_name,
                              std::string_view early);
 
+  // Moving (tcp_connection_move.cc).
+  friend class internal::ConnectionPassage;
+  [[nodiscard]] EventLoop& home() const { return *home_.load(std::memory_order_relaxed)->loop; }
+  /// Whether this thread is the one that has the connection now.
+  [[nodiscard]] bool is_here() const;
+  /// Runs `call(connection)` where the connection is, behind this thread's earlier ones. False if
+  /// that loop has ended.
+  template <typename Call>
+  bool post_call(Call call);
+  [[nodiscard]] bool is_leaving() const { return move_ && move_->leaving; }
+  [[nodiscard]] Result<void> check_move() const;
+  void let_go();
+  void detached() override;
+  void switch_seat();
+  void leave_when_quiet();
+  void leave();
+  void land(internal::ConnectionMove& move, internal::Transport::Detached detached);
+  void settle(internal::ConnectionMove& move, const internal::Transport::Detached& detached);
+  void take_along(std::string_view input);
+  void lose(internal::ConnectionMove& move, CloseReason reason);
+  void end_move();
+  void tell_moved(internal::ConnectionMove& move, const Result<void>& result);
+  [[nodiscard]] internal::ConnectionSeat& seat_on(EventLoop& loop);
+
   // End and limits (tcp_connection.cc).
   void in_loop(void (TcpConnection::*action)());
   void shutdown_in_loop();
@@ -308,12 +356,15 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection>,
   /// Logs that a callback threw `what`.
   void tell_cut(std::string_view what) noexcept;
 
-  EventLoop& loop_;
-  const LoopHandle loop_handle_;
+  internal::ConnectionSeat first_seat_;
+  std::vector<std::unique_ptr<internal::ConnectionSeat>> other_seats_;
+  std::atomic<internal::ConnectionSeat*> seat_{&first_seat_};  // for other threads' calls
+  std::atomic<internal::ConnectionSeat*> home_{&first_seat_};  // its thread has it; null: none has
+  std::unique_ptr<internal::ConnectionMove> move_;
   const std::uint64_t id_;
   const std::shared_ptr<const internal::ConnectionProfile> profile_;
-  internal::ConnectionOwner& owner_;  // with its counters, gone once the connection is closed
-  NetCounters& counters_;
+  internal::ConnectionOwner* owner_;  // with its counters, gone once the connection is closed
+  NetCounters* counters_;
   std::unique_ptr<internal::Transport> transport_;
   internal::TlsTransport* tls_ = nullptr;  // transport_, if it is one
   std::unique_ptr<ConnectionCallbacks::Event> on_tls_ready_;
@@ -327,6 +378,7 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection>,
   bool started_ = false;
   bool announced_ = false;  // on_connection was called
   bool ending_soon_ = false;
+  bool stays_ = false;
   bool stop_when_ready_ = false;
   bool peer_finished_ = false;
   bool in_own_callback_ = false;  // on_connection or on_message: flush() follows by itself

@@ -57,7 +57,7 @@ internal::OutputWait TcpConnection::drained() {
 }
 
 void TcpConnection::keep_for_read() {
-  loop_.assert_in_loop_thread();
+  home().assert_in_loop_thread();
   coroutines().reads = true;
 }
 
@@ -84,7 +84,7 @@ std::size_t TcpConnection::receive_limit() const {
 }
 
 Chunk TcpConnection::make_chunk(std::size_t count) {
-  return Chunk(receive_buffer_, count, loop_.buffers(), coroutines().account);
+  return Chunk(receive_buffer_, count, home().buffers(), coroutines().account);
 }
 
 void TcpConnection::chunk_was_freed() noexcept {

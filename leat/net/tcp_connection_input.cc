@@ -30,11 +30,11 @@ std::size_t TcpConnection::receive_room() const {
 }
 
 void TcpConnection::bytes_arrived(std::string_view bytes) {
-  counters_.bytes_received.add(bytes.size());
+  counters_->bytes_received.add(bytes.size());
   bytes_received_.add(bytes.size());
-  last_received_ = loop_.now();
+  last_received_ = home().now();
   if (state() != State::kOpen) {
-    counters_.bytes_discarded.add(bytes.size());
+    counters_->bytes_discarded.add(bytes.size());
     return;
   }
   try {
@@ -55,7 +55,7 @@ void TcpConnection::deliver() {
   if (is_read_by_coroutine()) {
     input_for_coroutine();
   } else if (on_message) {
-    call(on_message, receive_buffer_, loop_.poll_return_time());
+    call(on_message, receive_buffer_, home().poll_return_time());
   } else {
     receive_buffer_.consume_all();
   }
@@ -64,13 +64,14 @@ void TcpConnection::deliver() {
   if (state() == State::kClosed) return;
   receive_buffer_.keep();
   if (held_input() >= profile_->options.receive_limit) {
-    counters_.receive_full.add();
+    counters_->receive_full.add();
     pause(kByFullBuffer);
   }
   flush();
 }
 
 void TcpConnection::deliver_again() {
+  if (is_leaving()) return;  // it is for the loop where this lands
   delivery_scheduled_ = false;
   try {
     if (state() == State::kOpen && !receive_buffer_.empty() && (pauses_ & kByUser) == 0) deliver();
@@ -119,18 +120,20 @@ void TcpConnection::drop_input() {
 }
 
 void TcpConnection::pause_reading() {
-  loop_.assert_in_loop_thread();
+  home().assert_in_loop_thread();
   if (state() == State::kOpen) pause(kByUser);
 }
 
 void TcpConnection::resume_reading() {
-  loop_.assert_in_loop_thread();
+  home().assert_in_loop_thread();
   if (state() != State::kOpen) return;
   const bool is_full = held_input() >= profile_->options.receive_limit;
   const bool changes = (pauses_ & kByUser) != 0 || (!is_full && (pauses_ & kByFullBuffer) != 0);
   if (changes && !receive_buffer_.empty() && !delivery_scheduled_) {
     // First: if there is no memory for it, nothing has happened and one can try again.
-    loop_.queue_in_loop([self = shared_from_this()] { self->deliver_again(); });
+    if (!is_leaving()) {
+      home().queue_in_loop([self = shared_from_this()] { self->deliver_again(); });
+    }
     delivery_scheduled_ = true;
   }
   if (!is_full) resume(kByFullBuffer);
@@ -146,14 +149,14 @@ void TcpConnection::resume(PauseReason reason) {
   if ((pauses_ & reason) == 0) return;
   pauses_ &= static_cast<std::uint8_t>(~reason);
   // The time in which nobody listened does not count against the peer.
-  last_received_ = std::max(last_received_, loop_.now());
+  last_received_ = std::max(last_received_, home().now());
   watch_input();
   arm_limits();
 }
 
 void TcpConnection::watch_input() {
   // Before on_connection nothing is read.
-  if (state() == State::kClosed || !announced_) return;
+  if (state() == State::kClosed || !announced_ || is_leaving()) return;
   const Result<void> watched = transport_->set_reading(pauses_ == 0);
   if (!watched) {
     LEAT_LOG_ERROR("connection {} is cut: {}", id_, watched.error().message());

@@ -29,12 +29,12 @@ Error not_open() {
 // send(), from any thread.
 
 Result<void> TcpConnection::send(std::string_view bytes) {
-  if (loop_handle_.is_in_loop_thread()) return send_in_loop(bytes);
+  if (is_here()) return send_in_loop(bytes);
   return send(std::string(bytes));
 }
 
 Result<void> TcpConnection::send(std::string&& bytes) {
-  if (!loop_handle_.is_in_loop_thread()) {
+  if (!is_here()) {
     const std::size_t size = bytes.size();
     return post(size, [text = std::move(bytes)](TcpConnection& connection) mutable {
       return connection.send(std::move(text));
@@ -50,7 +50,7 @@ Result<void> TcpConnection::send(std::string&& bytes) {
 Result<void> TcpConnection::send(std::span<const std::string_view> pieces) {
   std::size_t size = 0;
   for (const std::string_view piece : pieces) size += piece.size();
-  if (!loop_handle_.is_in_loop_thread()) {
+  if (!is_here()) {
     std::string joined;
     joined.reserve(size);
     for (const std::string_view piece : pieces) joined += piece;
@@ -64,7 +64,7 @@ Result<void> TcpConnection::send(std::span<const std::string_view> pieces) {
 }
 
 Result<void> TcpConnection::send(std::shared_ptr<const void> owner, std::string_view bytes) {
-  if (!loop_handle_.is_in_loop_thread()) {
+  if (!is_here()) {
     return post(bytes.size(), [owner = std::move(owner), bytes](TcpConnection& connection) mutable {
       return connection.send(std::move(owner), bytes);
     });
@@ -78,7 +78,7 @@ Result<void> TcpConnection::send(std::shared_ptr<const void> owner, std::string_
 
 Result<void> TcpConnection::send_file(std::shared_ptr<const UniqueFd> file, std::uint64_t offset,
                                       std::uint64_t length) {
-  if (!loop_handle_.is_in_loop_thread()) {
+  if (!is_here()) {
     return post(0, [file = std::move(file), offset, length](TcpConnection& connection) mutable {
       return connection.send_file(std::move(file), offset, length);
     });
@@ -96,21 +96,19 @@ Result<void> TcpConnection::post(std::size_t bytes, PostedSend send) {
   if (posted_bytes_.fetch_add(bytes) + bytes > profile_->options.max_buffered) {
     posted_bytes_.fetch_sub(bytes);
     if (!posted_too_much_.exchange(true)) {
-      loop_handle_.queue(
-          [self = shared_from_this()] { self->end_soon(CloseReason::kBufferLimit); });
+      post_call([](TcpConnection& self) { self.end_soon(CloseReason::kBufferLimit); });
     }
     return Error::from_errno(ENOBUFS, "send passes the connection's max_buffered");
   }
   bool queued = false;
   try {
-    queued =
-        loop_handle_.queue([self = shared_from_this(), bytes, send = std::move(send)]() mutable {
-          self->posted_bytes_.fetch_sub(bytes);
-          // The sender was told that it had gone through; so what is lost after all is counted.
-          if (!send(*self) && self->state() != State::kClosed) {
-            self->counters_.bytes_unsent.add(bytes - kPostCost);
-          }
-        });
+    queued = post_call([bytes, send = std::move(send)](TcpConnection& self) mutable {
+      self.posted_bytes_.fetch_sub(bytes);
+      // The sender was told that it had gone through; so what is lost after all is counted.
+      if (!send(self) && self.state() != State::kClosed) {
+        self.counters_->bytes_unsent.add(bytes - kPostCost);
+      }
+    });
   } catch (...) {
     posted_bytes_.fetch_sub(bytes);
     throw;
@@ -163,14 +161,14 @@ bool TcpConnection::write_directly(std::string_view bytes) {
 /// Before anything is queued, for it needs memory, and a send() that throws has queued nothing.
 void TcpConnection::schedule_flush() {
   // An own callback is followed by a flush.
-  if (in_own_callback_ || flush_scheduled_) return;
-  loop_.at_iteration_end([self = shared_from_this()] { self->flush(); });
+  if (in_own_callback_ || flush_scheduled_ || is_leaving()) return;
+  home().at_iteration_end([self = shared_from_this()] { self->flush(); });
   flush_scheduled_ = true;
 }
 
 void TcpConnection::flush() {
   flush_scheduled_ = false;
-  if (state() == State::kClosed || ending_soon_) return;
+  if (state() == State::kClosed || ending_soon_ || is_leaving()) return;
   if (transport_->is_blocked()) {
     // output_ready() goes on when the kernel can take more.
     check_water_marks();
@@ -190,10 +188,10 @@ void TcpConnection::bytes_sent(std::size_t count) {
 }
 
 void TcpConnection::note_sent(std::size_t count) {
-  counters_.bytes_sent.add(count);
+  counters_->bytes_sent.add(count);
   bytes_sent_.add(count);
   wrote_since_complete_ = true;
-  last_progress_ = loop_.now();
+  last_progress_ = home().now();
 }
 
 void TcpConnection::handle_written(const internal::Transport::Written& written, bool was_blocked) {
@@ -215,8 +213,8 @@ void TcpConnection::handle_written(const internal::Transport::Written& written, 
   if (state() == State::kClosed) return;
   if (written.kind == Kind::kBlocked) {
     if (was_blocked) return;
-    counters_.write_blocked.add();
-    last_progress_ = loop_.now();
+    counters_->write_blocked.add();
+    last_progress_ = home().now();
     arm_limits();
   } else if (written.kind == Kind::kAll && send_queue_->empty()) {
     // Whoever was told of the low-water mark may have sent more.
@@ -236,7 +234,7 @@ void TcpConnection::check_water_marks() {
   const std::size_t queued = send_queue_->held_bytes();
   if (!above_high_water_ && queued > profile_->options.high_water_mark) {
     above_high_water_ = true;
-    counters_.high_water.add();
+    counters_->high_water.add();
     if (state() == State::kOpen) pause(kByOutput);
     call(profile_->callbacks.on_high_water, queued);
   } else if (above_high_water_ && queued <= profile_->options.low_water_mark) {
@@ -254,7 +252,7 @@ void TcpConnection::send_fin() {
     finish(state() == State::kClosing ? close_reason_ : CloseReason::kPeerClosed);
   } else if (state() == State::kClosing) {
     state_.store(State::kLingering, std::memory_order_relaxed);
-    last_progress_ = loop_.now();
+    last_progress_ = home().now();
     arm_limits();
   }
 }

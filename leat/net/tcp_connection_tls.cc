@@ -15,10 +15,10 @@ namespace leat {
 Result<void> TcpConnection::put_tls_below(const TlsContext& context, std::string_view server_name,
                                           std::string_view early) {
   Result<std::unique_ptr<internal::TlsTransport>> made =
-      internal::TlsTransport::make(loop_, context, server_name, *send_queue_, counters_);
+      internal::TlsTransport::make(home(), context, server_name, *send_queue_, *counters_);
   if (!made) return made.error();
   if (!early.empty()) (*made)->feed_early(early);
-  auto queue = std::make_unique<internal::SendQueue>(loop_.buffers());
+  auto queue = std::make_unique<internal::SendQueue>(home().buffers());
   std::swap(queue, send_queue_);
   tls_ = made->get();
   tls_->attach(std::move(transport_), std::move(queue), started_, bytes_sent_.load());
@@ -29,11 +29,12 @@ Result<void> TcpConnection::put_tls_below(const TlsContext& context, std::string
 Result<void> TcpConnection::start_tls(const std::shared_ptr<TlsContext>& context,
                                       ConnectionCallbacks::Event on_ready,
                                       std::string_view server_name) {
-  loop_.assert_in_loop_thread();
+  home().assert_in_loop_thread();
   if (!context) return Error::invalid_argument("start_tls without a context");
   if (state() != State::kOpen || finish_ != Finish::kNo || peer_finished_) {
     return Error::from_errno(EPIPE, "start_tls on a connection that is closing");
   }
+  if (move_) return Error::from_errno(EBUSY, "start_tls on a connection that is moving");
   if (tls_ != nullptr) return Error::from_errno(EALREADY, "start_tls on a connection with TLS");
   auto then = std::make_unique<ConnectionCallbacks::Event>(std::move(on_ready));
   const std::uint64_t in_clear = send_queue_->total_bytes();

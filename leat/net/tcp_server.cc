@@ -1,38 +1,10 @@
 #include "leat/net/tcp_server.h"
 
-#include <array>
 #include <utility>
 
 #include "leat/net/internal/server_core.h"
 
 namespace leat {
-
-namespace {
-
-struct NamedBalance {
-  Balance balance;
-  std::string_view name;
-};
-constexpr std::array<NamedBalance, 3> kBalances{{{Balance::kRoundRobin, "round_robin"},
-                                                 {Balance::kKernelHash, "kernel_hash"},
-                                                 {Balance::kShared, "shared"}}};
-
-}  // namespace
-
-std::string_view to_string(Balance balance) {
-  for (const NamedBalance& known : kBalances) {
-    if (known.balance == balance) return known.name;
-  }
-  return "unknown";
-}
-
-Result<Balance> parse_balance(std::string_view name) {
-  for (const NamedBalance& known : kBalances) {
-    if (known.name == name) return known.balance;
-  }
-  return Error::invalid_argument("balance '" + std::string(name) +
-                                 "' is none of round_robin, kernel_hash, shared");
-}
 
 TcpServer::TcpServer(EventLoop& base, TcpServerOptions options)
     : core_(std::make_shared<internal::ServerCore>(base, nullptr, std::move(options))) {}
@@ -119,6 +91,10 @@ std::vector<InetAddress> TcpServer::addresses() const {
   return core_->addresses();
 }
 
+std::vector<ListenerBalance> TcpServer::balances() const {
+  return core_->balances();
+}
+
 bool TcpServer::is_started() const {
   return core_->is_started();
 }
@@ -156,9 +132,10 @@ void TcpServer::for_each_connection(std::function<void(const TcpConnectionPtr&)>
 }
 
 TcpConnectionPtr TcpServer::find_connection(std::uint64_t id) const {
-  const std::size_t index = internal::ServerLoop::index_of(id);
-  if (index >= core_->loops().size()) return nullptr;
-  return core_->loops()[index]->find(id);
+  for (const auto& share : core_->loops()) {
+    if (share->loop().is_in_loop_thread()) return share->find(id);
+  }
+  return nullptr;
 }
 
 }  // namespace leat

@@ -6,12 +6,12 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "leat/base/cpu_set.h"
 #include "leat/base/monotonic_time.h"
 #include "leat/base/result.h"
+#include "leat/net/balance.h"
 #include "leat/net/connection_callbacks.h"
 #include "leat/net/connection_options.h"
 #include "leat/net/inet_address.h"
@@ -29,21 +29,6 @@ namespace internal {
 class ServerCore;
 }
 
-/// How connections come to the loops; docs/decisions/accept-shapes.md says when each wins.
-enum class Balance {
-  /// One Acceptor on the base loop gives connections to the loops in turn: exactly even.
-  kRoundRobin,
-  /// A SO_REUSEPORT listener on every loop; the kernel chooses by a hash of the addresses, and a
-  /// connection never changes threads. Unix listeners, which know no SO_REUSEPORT, are shared.
-  kKernelHash,
-  /// One listener watched by every loop with EPOLLEXCLUSIVE: whoever is awake takes it.
-  kShared,
-};
-
-/// "round_robin", "kernel_hash", "shared".
-[[nodiscard]] std::string_view to_string(Balance balance);
-[[nodiscard]] Result<Balance> parse_balance(std::string_view name);
-
 struct TcpServerOptions {
   std::string name = "server";
   /// Threads with a loop each, beside the base loop. 0: the base loop serves.
@@ -53,7 +38,10 @@ struct TcpServerOptions {
   std::size_t max_loops = 0;
   /// If not empty, loop i is pinned to the i-th of these CPUs, in turn.
   CpuSet cpus = {};
+  /// What cannot be had is replaced by the next best; see TcpServer::balances().
   Balance balance = Balance::kKernelHash;
+  /// Lets kIncomingCpu serve loopback addresses, where the clients' CPUs decide.
+  bool force_balance = false;
   /// Length of each accept queue; the kernel caps it at net.core.somaxconn.
   int backlog = 4096;
   /// SO_REUSEADDR: a port whose old connections are in TIME_WAIT can be bound again.
@@ -61,13 +49,15 @@ struct TcpServerOptions {
   /// Lets other processes of the same user listen on the port as well (SO_REUSEPORT). Off, a
   /// second server on the port is refused, also with kKernelHash.
   bool share_port = false;
-  /// With kKernelHash: resize_loops() keeps the listeners of loops that stop accepting, and other
-  /// loops accept from them. Off: those are closed, which spreads connections evenly over the rest,
-  /// but loses the ones that wait in them unless requests migrate.
+  /// With a listener on every loop (see Balance): resize_loops() keeps those of loops that stop
+  /// accepting, and other loops accept from them. Off: those are closed, which spreads connections
+  /// evenly over the rest, but loses the ones that wait in them unless requests migrate.
   bool keep_listeners = true;
   /// What waits in a listener that closes goes to others of its SO_REUSEPORT group, also to those
   /// of other processes (attach_request_migration()). A warning in the log says if neither this
-  /// process nor the system can do it; it is never an error.
+  /// process nor the system can do it; it is never an error. A group has one program: that of
+  /// kIncomingCpu, or of kStandby with share_port, comes first, and then only the system can do it
+  /// (net.ipv4.tcp_migrate_req).
   bool migrate_requests = false;
   /// At stop(), connections that have not received anything yet, because their first bytes are
   /// still on the way, are asked to finish so much later. 0: at once, as all others.
@@ -179,6 +169,8 @@ class TcpServer {
 
   /// What was bound, with ports as the kernel gave them.
   [[nodiscard]] std::vector<InetAddress> addresses() const;
+  /// How each of addresses() is served; settled by start() for those that were given before it.
+  [[nodiscard]] std::vector<ListenerBalance> balances() const;
   [[nodiscard]] bool is_started() const;
   /// How many loops accept; see resize_loops().
   [[nodiscard]] std::size_t accepting_loops() const;

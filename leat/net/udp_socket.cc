@@ -1,10 +1,12 @@
 #include "leat/net/udp_socket.h"
 
 #include <fcntl.h>
+#include <sys/socket.h>
 
 #include <cerrno>
 #include <utility>
 
+#include "leat/net/internal/reuseport_program.h"
 #include "leat/net/internal/udp_core.h"
 #include "leat/net/internal/udp_open.h"
 
@@ -66,6 +68,22 @@ Result<void> UdpSocket::resume() {
 }
 bool UdpSocket::is_receiving() const {
   return core_->is_receiving();
+}
+
+Result<void> UdpSocket::choose_by_session_id(const SessionIdRule& rule) {
+  if (!is_open()) return Error::from_errno(EPIPE, "this UDP socket is closed");
+  if (rule.length != 1 && rule.length != 2 && rule.length != 4) {
+    return Error::invalid_argument("SessionIdRule::length is none of 1, 2, 4");
+  }
+  if (rule.offset > kMaxPayloadIpv6 - rule.length) {
+    return Error::invalid_argument("SessionIdRule::offset is beyond a datagram");
+  }
+  int shared = 0;
+  socklen_t size = sizeof shared;
+  if (::getsockopt(fd(), SOL_SOCKET, SO_REUSEPORT, &shared, &size) != 0 || shared == 0) {
+    return Error::invalid_argument("choose_by_session_id() without UdpOptions::reuse_port");
+  }
+  return internal::choose_by_payload(fd(), rule.offset, rule.length);
 }
 
 Result<void> UdpSocket::send(std::string_view payload, const DatagramRoute& route) {

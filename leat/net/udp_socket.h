@@ -12,6 +12,7 @@
 #include "leat/net/datagram.h"
 #include "leat/net/inet_address.h"
 #include "leat/net/listener_set.h"
+#include "leat/net/session_id_rule.h"
 #include "leat/net/udp_counters.h"
 #include "leat/net/udp_options.h"
 
@@ -117,6 +118,16 @@ class UdpSocket {
   void pause();
   Result<void> resume();
   [[nodiscard]] bool is_receiving() const;
+
+  /// For all sockets that share this one's address by UdpOptions::reuse_port: a datagram whose
+  /// number by `rule` is n goes to the socket that was bound as the n-th, from 0; what is too short
+  /// or names none goes by the hash of the peer's address. So a session stays with its socket, and
+  /// loop, when its peer's address changes. When a socket closes, the last one takes its number
+  /// (net/core/sock_reuseport.c): close all, or the last ones. Linux 4.5. Fails with EINVAL for
+  /// another length, beyond a datagram, and without reuse_port; with ENOPROTOOPT where the kernel
+  /// lacks it, and with EPIPE when closed. There is no counterpart for TCP, whose first packet has
+  /// no payload to choose by; TcpConnection::move_to() serves there.
+  Result<void> choose_by_session_id(const SessionIdRule& rule);
 
   // Sending. Both copy the payload. What one iteration of the loop gathers goes to the kernel at
   // its end, earlier when there is much of it. What the kernel cannot take waits, in order, up to

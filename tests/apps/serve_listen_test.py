@@ -54,7 +54,7 @@ class Listen(unittest.TestCase):
                 server.stop()
 
     def test_every_balance_serves(self):
-        for balance in ("round_robin", "kernel_hash", "shared"):
+        for balance in ("round_robin", "kernel_hash", "shared", "least_connections", "standby"):
             with Server("--echo", "--loops", 3, "--balance", balance) as server:
                 status, report = run_load(server.tcp, "--requests", 300, "--connections", 30)
                 self.assertEqual((status, report["requests"]), (0, 300), balance)

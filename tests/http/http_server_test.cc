@@ -49,6 +49,24 @@ TEST(HttpServer, Answers) {
   EXPECT_EQ(fixture.total(&HttpCounters::requests), 1u);
 }
 
+TEST(HttpServer, ItsConnectionsStayOnTheirLoops) {
+  Described fixture({}, {.loops = 2});
+  HttpClient client = fixture.client();
+  EXPECT_EQ(client.get("/").status, 200);
+  std::atomic<int> refused{0};
+  fixture.server().tcp().for_each_connection([&](const TcpConnectionPtr& connection) {
+    for (EventLoop* const loop : fixture.server().tcp().loops()) {
+      const Result<void> moving = connection->move_to(*loop);
+      ASSERT_FALSE(moving);
+      EXPECT_EQ(moving.error().number(), ENOTSUP);
+      EXPECT_EQ(moving.error().context(), "move_to: it has state on its loop");
+      ++refused;
+    }
+  });
+  EXPECT_TRUE(testing::wait_until([&] { return refused == 2; }));
+  EXPECT_EQ(client.get("/").status, 200);
+}
+
 TEST(HttpServer, KeepsTheConnection) {
   Described fixture;
   HttpClient client = fixture.client();

@@ -52,7 +52,7 @@ class ResizeLoops : public ::testing::TestWithParam<Balance> {
 };
 
 TEST_P(ResizeLoops, OnlySoManyAccept) {
-  ServerFixture fixture({.loops = 2, .max_loops = 5, .balance = GetParam()});
+  ServerFixture fixture({.loops = 2, .max_loops = 5, .balance = GetParam(), .force_balance = true});
   fixture.server().on_message(echo);
   fixture.start();
   EXPECT_EQ(fixture.server().accepting_loops(), 2u);
@@ -72,7 +72,7 @@ TEST_P(ResizeLoops, OnlySoManyAccept) {
 }
 
 TEST_P(ResizeLoops, ConnectionsStayWhereTheyAre) {
-  ServerFixture fixture({.loops = 4, .balance = GetParam()});
+  ServerFixture fixture({.loops = 4, .balance = GetParam(), .force_balance = true});
   fixture.server().on_message(echo);
   fixture.start();
   std::vector<std::unique_ptr<RawClient>> clients;
@@ -87,7 +87,7 @@ TEST_P(ResizeLoops, ConnectionsStayWhereTheyAre) {
 }
 
 TEST_P(ResizeLoops, ListenersBoundBeforeAndAfter) {
-  ServerFixture fixture({.loops = 4, .balance = GetParam()});
+  ServerFixture fixture({.loops = 4, .balance = GetParam(), .force_balance = true});
   fixture.server().on_message(echo);
   ASSERT_TRUE(resize(fixture, 2));  // before start()
   fixture.start();
@@ -106,7 +106,7 @@ TEST_P(ResizeLoops, ListenersBoundBeforeAndAfter) {
 }
 
 TEST_P(ResizeLoops, OtherCountsAreRefused) {
-  ServerFixture fixture({.loops = 2, .max_loops = 3, .balance = GetParam()});
+  ServerFixture fixture({.loops = 2, .max_loops = 3, .balance = GetParam(), .force_balance = true});
   fixture.server().on_message(echo);
   fixture.start();
   for (const std::size_t count : {std::size_t{0}, std::size_t{4}, SIZE_MAX}) {
@@ -119,8 +119,11 @@ TEST_P(ResizeLoops, OtherCountsAreRefused) {
 }
 
 TEST_P(ResizeLoops, ListenersMayBeClosedInstead) {
-  ServerFixture fixture(
-      {.loops = 4, .max_loops = 4, .balance = GetParam(), .keep_listeners = false});
+  ServerFixture fixture({.loops = 4,
+                         .max_loops = 4,
+                         .balance = GetParam(),
+                         .force_balance = true,
+                         .keep_listeners = false});
   fixture.server().on_message(echo);
   fixture.start();
   std::size_t sockets = 0;
@@ -129,16 +132,19 @@ TEST_P(ResizeLoops, ListenersMayBeClosedInstead) {
            [&] { sockets = fixture.server().duplicate_listeners().value().size(); });
     return sockets;
   };
+  const bool is_group = GetParam() == Balance::kKernelHash || GetParam() == Balance::kIncomingCpu ||
+                        GetParam() == Balance::kLeastConnections;
   for (const std::size_t count : {1u, 3u, 4u}) {
     ASSERT_TRUE(resize(fixture, count));
-    EXPECT_EQ(count_sockets(), GetParam() == Balance::kKernelHash ? count : 1u);
+    EXPECT_EQ(count_sockets(), is_group ? count : 1u);
     EXPECT_EQ(spread(fixture, 20).size(), 4u);
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(EveryBalance, ResizeLoops,
                          ::testing::Values(Balance::kKernelHash, Balance::kRoundRobin,
-                                           Balance::kShared),
+                                           Balance::kShared, Balance::kIncomingCpu,
+                                           Balance::kLeastConnections, Balance::kStandby),
                          [](const auto& parameter) {
                            return std::string(to_string(parameter.param));
                          });

@@ -318,6 +318,33 @@ TEST_F(TlsConnectionTest, AStopLetsHandshakesFinish) {
   EXPECT_EQ(opened, 1);
 }
 
+TEST_F(TlsConnectionTest, StaysOnItsLoop) {
+  TcpServerOptions options = with_tls();
+  options.loops = 2;
+  ServerFixture fixture(options);
+  std::atomic<bool> tried{false};
+  fixture.server().on_message([&](const TcpConnectionPtr& connection, ReceiveBuffer& input, auto) {
+    const EventLoop* const before = &connection->loop();
+    for (EventLoop* const loop : fixture.server().loops()) {
+      const Result<void> refused = connection->move_to(*loop, [](const auto&, const auto&) {
+        ADD_FAILURE() << "a call that failed called back";
+      });
+      ASSERT_FALSE(refused);
+      EXPECT_EQ(refused.error().number(), ENOTSUP);
+      EXPECT_EQ(refused.error().context(), "move_to: a connection with TLS stays on its loop");
+    }
+    EXPECT_EQ(&connection->loop(), before);
+    connection->send(input.view());
+    input.consume_all();
+    tried = true;
+  });
+  fixture.start();
+  TlsRawClient client(fixture.address());
+  EXPECT_TRUE(client.send("hello"));
+  EXPECT_EQ(client.read(5), "hello");
+  EXPECT_TRUE(tried);
+}
+
 TEST_F(TlsConnectionTest, AContextOfTheOtherKindIsRefused) {
   TcpServerOptions options;
   options.tls = client();

@@ -22,7 +22,9 @@ HttpSession::HttpSession(TcpConnection& connection, std::shared_ptr<HttpCore> co
     : connection_(&connection),
       core_(std::move(core)),
       state_(core_->state_of(connection.loop())),
-      loop_handle_(connection.loop_handle()) {}
+      loop_handle_(connection.loop_handle()) {
+  connection.stay_on_loop();
+}
 
 HttpSession::~HttpSession() = default;
 

@@ -70,6 +70,17 @@ void ReadinessTransport::shutdown_write() {
   ::shutdown(fd(), SHUT_WR);
 }
 
+/// What is ready, also an error, is so on another loop as well: polling is level-triggered.
+bool ReadinessTransport::detach() {
+  channel_.remove();
+  return true;
+}
+
+Transport::Detached ReadinessTransport::take_detached() {
+  closed_ = true;
+  return {.socket = std::move(socket_)};
+}
+
 void ReadinessTransport::close(bool reset) {
   if (std::exchange(closed_, true)) return;
   if (reset) reset_on_close(fd());

@@ -21,6 +21,9 @@ class ReadinessTransport final : public Transport {
   [[nodiscard]] bool is_blocked() const override { return channel_.is_writing(); }
   void shutdown_write() override;
   void close(bool reset) override;
+  [[nodiscard]] bool can_detach() const override { return true; }
+  bool detach() override;
+  [[nodiscard]] Detached take_detached() override;
   [[nodiscard]] int fd() const override { return socket_.get(); }
 
  private:

@@ -191,6 +191,32 @@ void SendQueue::release_sent() {
   if (pieces_.capacity() > kKeptPieces) std::vector<Piece>().swap(pieces_);
 }
 
+std::unique_ptr<SendQueue> SendQueue::move_to(BufferPool& pool) {
+  auto moved = std::make_unique<SendQueue>(pool);
+  close_block();
+  std::vector<std::shared_ptr<std::string>> copies;
+  for (std::size_t i = head_; i < pieces_.size(); ++i) {
+    if (!std::holds_alternative<PooledBuffer>(pieces_[i].source)) continue;
+    copies.push_back(std::make_shared<std::string>(pieces_[i].data, pieces_[i].size));
+  }
+  moved->pieces_.reserve(pieces_.size() - head_);
+  auto copy = copies.begin();
+  for (std::size_t i = head_; i < pieces_.size(); ++i) {
+    Piece& piece = pieces_[i];
+    if (std::holds_alternative<PooledBuffer>(piece.source)) {
+      piece.data = (*copy)->data();
+      piece.source = std::shared_ptr<const void>(std::move(*copy++));
+      piece.overhead = kPieceCost;
+    }
+    moved->add(std::move(piece));
+  }
+  moved->memory_bytes_ = memory_bytes_;
+  moved->file_bytes_ = file_bytes_;
+  pieces_.clear();
+  clear();
+  return moved;
+}
+
 void SendQueue::clear() {
   const std::vector<Piece> gone = std::exchange(pieces_, {});
   head_ = released_ = 0;

@@ -81,6 +81,10 @@ class SendQueue {
   void consume(std::uint64_t count);
   void clear();
 
+  /// The same output for another pool, whose thread need not be this one: what lies in blocks is
+  /// copied out of them, the rest moves. This queue is empty then; without memory it is as before.
+  [[nodiscard]] std::unique_ptr<SendQueue> move_to(BufferPool& pool);
+
  private:
   struct FileSource {
     std::shared_ptr<const UniqueFd> file;

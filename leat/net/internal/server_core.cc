@@ -57,6 +57,7 @@ Result<void> ServerCore::start() {
       return accepting;
     }
   }
+  note_balances();
   started_ = true;
   return {};
 }
@@ -64,12 +65,13 @@ Result<void> ServerCore::start() {
 Result<void> ServerCore::start_loops() {
   if (pool_ == nullptr) {
     own_pool_ = std::make_unique<EventLoopThreadPool>(
-        base_, EventLoopThreadPoolOptions{.name = options_.name,
-                                          .count = options_.loops == 0 ? 0 : serving_loops(),
-                                          .cpus = EventLoopThreadPool::one_cpu_each(options_.cpus),
-                                          .poller = PollerKind::kDefault,
-                                          .on_start = on_loop_start_,
-                                          .on_exception = {}});
+        base_,
+        EventLoopThreadPoolOptions{.name = options_.name,
+                                   .count = options_.loops == 0 ? 0 : serving_loops(),
+                                   .cpus = EventLoopThreadPool::one_cpu_each(cpus_for_loops()),
+                                   .poller = PollerKind::kDefault,
+                                   .on_start = on_loop_start_,
+                                   .on_exception = {}});
     Result<void> started = own_pool_->start();
     if (!started) {
       own_pool_.reset();
@@ -78,18 +80,24 @@ Result<void> ServerCore::start_loops() {
     pool_ = own_pool_.get();
   }
   for (EventLoop* loop : pool_->loops()) {
-    auto share = std::make_shared<ServerLoop>(*loop, loops_.size(), options_, profile_);
-    const auto ended = [base = base_.handle(), weak = weak_from_this(), index = loops_.size()] {
+    loops_.push_back(std::make_shared<ServerLoop>(*loop, loops_.size(), options_, profile_));
+  }
+  const auto peers = std::make_shared<const ServerLoop::Peers>(loops_);
+  for (std::size_t index = 0; index < loops_.size(); ++index) {
+    const auto& share = loops_[index];
+    share->know_peers(peers);
+    share->take_new(index < accepting_);
+    if (options_.balance == Balance::kLeastConnections) share->balance_load();
+    const auto ended = [base = base_.handle(), weak = weak_from_this(), index] {
       base.queue([weak, index] {
         if (const auto core = weak.lock()) core->loop_ended(index);
       });
     };
-    if (loop == &base_) {
+    if (&share->loop() == &base_) {
       share->attach(ended);
     } else {
-      loop->queue_in_loop([share, ended] { share->attach(ended); });
+      share->loop().queue_in_loop([share, ended] { share->attach(ended); });
     }
-    loops_.push_back(std::move(share));
   }
   shares_.resize(loops_.size());
   loop_has_ended_.resize(loops_.size());
@@ -264,6 +272,8 @@ void ServerCore::stop_loops() {
       return Result<void>();
     });
   }
+  // What had left a loop before its turn has landed when the queues have been passed once more.
+  for (const auto& share : loops_) run_and_wait(share->handle(), [] { return Result<void>(); });
   loops_.clear();
   shares_.clear();
   loop_has_ended_.clear();

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "leat/net/internal/bound_unix_path.h"
@@ -19,7 +20,7 @@ namespace leat::internal {
 /// Listeners, loops, and the stop. Lives on the base loop; tasks on their way there keep it, so
 /// it may outlive its TcpServer for a moment, in which it calls nobody.
 ///
-///     kRoundRobin            kKernelHash                kShared
+///     kRoundRobin            kKernelHash and others     kShared
 ///
 ///        listener            listener ... listener           listener
 ///           |                   |            |               |      |
@@ -28,7 +29,8 @@ namespace leat::internal {
 ///    loop 0 .. loop n
 ///
 /// The descriptors of all listeners stay here until the stop; loops watch duplicates, so nothing
-/// is lost when they stop doing so. server_core_listeners.cc has that part.
+/// is lost when they stop doing so. server_core_listeners.cc has that part, and server_balance.cc
+/// the choice between the listeners of a group.
 class ServerCore : public std::enable_shared_from_this<ServerCore> {
  public:
   ServerCore(EventLoop& base, EventLoopThreadPool* shared_pool, TcpServerOptions options);
@@ -51,6 +53,7 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
 
   [[nodiscard]] EventLoop& base() const { return base_; }
   [[nodiscard]] const std::vector<InetAddress>& addresses() const { return addresses_; }
+  [[nodiscard]] const std::vector<ListenerBalance>& balances() const { return balances_; }
   [[nodiscard]] bool is_started() const { return started_; }
   [[nodiscard]] const std::vector<std::shared_ptr<ServerLoop>>& loops() const { return loops_; }
   [[nodiscard]] std::size_t accepting_loops() const { return accepting_; }
@@ -69,6 +72,7 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
     InetAddress address;
     Balance balance = Balance::kKernelHash;
     std::vector<UniqueFd> sockets;
+    std::string reason = {};  ///< Why the balance is not the one asked for.
     bool removes_path = true;
     bool borrowed = false;  ///< Another process serves it too; see own_listeners().
     std::vector<Watch> watches = {};
@@ -77,11 +81,9 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
 
   [[nodiscard]] std::size_t serving_loops() const;
   [[nodiscard]] std::size_t sockets_wanted(Balance balance) const;
-  [[nodiscard]] Balance balance_for(const InetAddress& address) const;
   Result<Listener> bind_all(const InetAddress& address) const;
   Result<Listener> inherit_all(std::vector<ListenerSocket> inherited) const;
   Result<void> join_group(Listener& listener, std::size_t count) const;
-  void allow_migration(const Listener& listener) const;
   Result<void> serve_listener(Listener listener);
   Result<void> start_loops();
   void stop_loops();
@@ -91,7 +93,21 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   void drop_watches(Listener& listener, const std::function<bool(const Watch&)>& is_wanted);
   Result<void> resize(Listener& listener);
   void loop_ended(std::size_t index);
+  void accept_for_ended_loop() const;
   [[nodiscard]] std::vector<std::size_t> takers() const;
+
+  // The choice between listeners (server_balance.cc).
+  [[nodiscard]] static bool has_group(Balance balance);
+  [[nodiscard]] Balance balance_for(const InetAddress& address) const;
+  Result<void> check_balance(const InetAddress& address) const;
+  void apply_balance(Listener& listener);
+  Result<void> apply_program(const Listener& listener, Balance balance);
+  Result<void> apply_incoming_cpu(const Listener& listener);
+  void allow_migration(const Listener& listener) const;
+  void note_balances();
+  void tell_who_accepts() const;
+  [[nodiscard]] CpuSet cpus_for_loops() const;
+
   Result<void> accept_on_base(UniqueFd socket);
   void distribute(Batch&& sockets);
   void hand_over(std::size_t index, Batch&& batch);
@@ -110,8 +126,10 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   std::vector<InetAddress> addresses_;
   std::vector<BoundUnixPath> unix_paths_;
   std::vector<Listener> listeners_;
-  bool disowned_ = false;      // the listeners: another process serves them
-  std::size_t accepting_ = 0;  // loops
+  std::vector<ListenerBalance> balances_;  // of each, also after the stop
+  std::vector<int> cpus_of_loops_;         // once incoming_cpu was verified
+  bool disowned_ = false;                  // the listeners: another process serves them
+  std::size_t accepting_ = 0;              // loops
   std::vector<std::shared_ptr<ServerLoop>> loops_;
   std::vector<std::unique_ptr<Acceptor>> base_acceptors_;
   NetCounters base_counters_;

@@ -10,10 +10,10 @@
 #include <fmt/format.h>
 
 #include "leat/base/logging.h"
+#include "leat/net/internal/reuseport_program.h"
 #include "leat/net/internal/run_and_wait.h"
 #include "leat/net/internal/server_core.h"
 #include "leat/net/internal/socket_ops.h"
-#include "leat/net/request_migration.h"
 
 namespace leat::internal {
 
@@ -23,12 +23,6 @@ Result<UniqueFd> duplicate(int fd) {
   UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
   if (!copy) return Error::from_errno(errno, "duplicating a listener");
   return copy;
-}
-
-bool may_be_joined(int socket) {
-  int value = 0;
-  socklen_t size = sizeof value;
-  return ::getsockopt(socket, SOL_SOCKET, SO_REUSEPORT, &value, &size) == 0 && value != 0;
 }
 
 }  // namespace
@@ -43,19 +37,14 @@ std::size_t ServerCore::serving_loops() const {
 }
 
 std::size_t ServerCore::sockets_wanted(Balance balance) const {
-  if (balance != Balance::kKernelHash) return 1;
+  if (!has_group(balance)) return 1;
   return options_.keep_listeners ? serving_loops() : accepting_;
-}
-
-Balance ServerCore::balance_for(const InetAddress& address) const {
-  const bool reuse_port_works = address.is_ip();
-  if (options_.balance == Balance::kKernelHash && !reuse_port_works) return Balance::kShared;
-  return options_.balance;
 }
 
 Result<void> ServerCore::listen(const InetAddress& address) {
   base_.assert_in_loop_thread();
   if (stopping_) return Error::from_errno(ESHUTDOWN, "listen on " + address.to_string());
+  if (Result<void> checked = check_balance(address); !checked) return checked;
   Result<Listener> listener = bind_all(address);
   if (!listener) return std::move(listener).error();
   return serve_listener(*std::move(listener));
@@ -66,12 +55,16 @@ Result<void> ServerCore::listen(const InetAddress& address, ListenerSet& inherit
   if (stopping_) return Error::from_errno(ESHUTDOWN, "listen on " + address.to_string());
   std::vector<ListenerSocket> sockets = inherited.take(ListenerSet::Kind::kStream, address);
   if (sockets.empty()) return listen(address);
+  if (Result<void> checked = check_balance(address); !checked) return checked;
   Result<Listener> listener = inherit_all(std::move(sockets));
   if (!listener) return std::move(listener).error();
   return serve_listener(*std::move(listener));
 }
 
 Result<void> ServerCore::serve_listener(Listener listener) {
+  if (listener.balance != options_.balance && listener.reason.empty()) {
+    listener.reason = "Unix sockets know no SO_REUSEPORT";
+  }
   allow_migration(listener);
   if (started_) {
     if (Result<void> accepting = accept_on(listener); !accepting) return accepting;
@@ -79,13 +72,14 @@ Result<void> ServerCore::serve_listener(Listener listener) {
   addresses_.push_back(listener.address);
   if (listener.removes_path && !listener.borrowed) unix_paths_.emplace_back(listener.address);
   listeners_.push_back(std::move(listener));
+  note_balances();
   return {};
 }
 
 Result<ServerCore::Listener> ServerCore::bind_all(const InetAddress& address) const {
   Listener listener{.address = address, .balance = balance_for(address), .sockets = {}};
   const std::size_t count = sockets_wanted(listener.balance);
-  const bool is_group = listener.balance == Balance::kKernelHash && serving_loops() > 1;
+  const bool is_group = has_group(listener.balance) && serving_loops() > 1;
   const bool reuse_port = address.is_ip() && (is_group || options_.share_port);
   Result<UniqueFd> first =
       open_listener(address, {.backlog = options_.backlog,
@@ -132,33 +126,24 @@ Result<ServerCore::Listener> ServerCore::inherit_all(std::vector<ListenerSocket>
     listener.borrowed = true;
     listener.sockets.push_back(std::move(socket.fd));
   }
-  if (listener.balance != Balance::kKernelHash) return listener;
+  if (!has_group(listener.balance)) return listener;
   const std::size_t wanted = sockets_wanted(listener.balance);
   if (listener.sockets.size() >= wanted) return listener;
   Result<void> joined = Error::from_errno(EADDRINUSE, "it has no SO_REUSEPORT");
-  if (may_be_joined(listener.sockets.front().get())) joined = join_group(listener, wanted);
+  if (is_in_group(listener.sockets.front().get())) joined = join_group(listener, wanted);
   if (!joined) {
     LEAT_LOG_INFO("{} has {} listeners for {} loops, which share them: {}", address.to_string(),
                   listener.sockets.size(), wanted, joined.error().context());
     listener.balance = Balance::kShared;
+    listener.reason = joined.error().message();
   }
   return listener;
-}
-
-void ServerCore::allow_migration(const Listener& listener) const {
-  const int first = listener.sockets.front().get();
-  if (!options_.migrate_requests || !listener.address.is_ip() || !may_be_joined(first)) return;
-  const Result<void> attached = attach_request_migration(first);
-  if (attached || system_migrates_requests()) return;
-  LEAT_LOG_WARN(
-      "requests do not migrate from listeners of {} that close: {}; else "
-      "net.ipv4.tcp_migrate_req=1 would do",
-      listener.address.to_string(), attached.error().message());
 }
 
 // Accepting.
 
 Result<void> ServerCore::accept_on(Listener& listener) {
+  apply_balance(listener);
   if (listener.balance != Balance::kRoundRobin) return watch_as_planned(listener);
   const std::size_t before = base_acceptors_.size();
   for (const UniqueFd& socket : listener.sockets) {
@@ -181,15 +166,19 @@ std::vector<std::size_t> ServerCore::takers() const {
   return loops;
 }
 
-/// Lets the loops that accept watch the listener, and only them: listener s is for loop s modulo
-/// their number, or for all of them (kShared). On failure all is as before.
+/// Lets the loops that accept watch the listener, and only them: listener s is for loop s, or if
+/// that accepts none for the one at s modulo their number; for all of them (kShared); for the first
+/// (kStandby). On failure all is as before.
 Result<void> ServerCore::watch_as_planned(Listener& listener) {
   std::vector<Watch> plan;
   const bool shared = listener.balance == Balance::kShared;
   const std::vector<std::size_t> loops = takers();
   if (loops.empty()) return {};
   for (std::size_t socket = 0; socket < listener.sockets.size(); ++socket) {
-    if (!shared) plan.push_back({.loop = loops[socket % loops.size()], .socket = socket});
+    const bool has_own = std::find(loops.begin(), loops.end(), socket) != loops.end();
+    const std::size_t one = has_own ? socket : loops[socket % loops.size()];
+    const bool standby = listener.balance == Balance::kStandby;
+    if (!shared) plan.push_back({.loop = standby ? loops.front() : one, .socket = socket});
     for (std::size_t i = 0; shared && i < loops.size(); ++i) {
       plan.push_back({.loop = loops[i], .socket = socket});
     }
@@ -242,9 +231,12 @@ void ServerCore::drop_watches(Listener& listener,
       continue;
     }
     const auto& share = loops_[watch.loop];
-    // Of a listener that is closed here this is the last descriptor.
+    // Of a listener that is closed here this is the last descriptor; and of one that is shared,
+    // the kernel may have told this loop alone of what waits.
     const bool closes = watch.socket >= listener.sockets.size();
-    run_and_wait(share->handle(), [&share, fd = watch.fd, closes] {
+    const bool shared = listener.balance == Balance::kShared;
+    run_and_wait(share->handle(), [&share, fd = watch.fd, closes, shared] {
+      if (shared) share->accept_what_waits();
       share->drop_acceptor(fd, closes);
       return Result<void>();
     });
@@ -273,6 +265,8 @@ Result<void> ServerCore::resize_loops(std::size_t count) {
     accepting_ = before;
     for (Listener& listener : listeners_) (void)resize(listener);
   }
+  tell_who_accepts();
+  note_balances();
   resume_base_acceptors();
   return resized;
 }
@@ -284,6 +278,7 @@ void ServerCore::loop_ended(std::size_t index) {
   loop_has_ended_[index] = true;
   for (Listener& listener : listeners_) {
     if (listener.balance == Balance::kRoundRobin) continue;
+    if (listener.balance == Balance::kShared) accept_for_ended_loop();
     if (const Result<void> watched = watch_as_planned(listener); !watched) {
       LEAT_LOG_ERROR("server {}: nobody accepts from some listeners of {}: {}", options_.name,
                      listener.address.to_string(), watched.error().message());
@@ -291,11 +286,19 @@ void ServerCore::loop_ended(std::size_t index) {
   }
 }
 
+/// Who shares a listener with a loop that has ended has not been told of what that one was.
+void ServerCore::accept_for_ended_loop() const {
+  for (const std::size_t i : takers()) {
+    loops_[i]->handle().queue([share = loops_[i]] { share->accept_what_waits(); });
+  }
+}
+
 Result<void> ServerCore::resize(Listener& listener) {
   if (listener.balance == Balance::kRoundRobin) return {};
-  if (listener.balance == Balance::kKernelHash && !options_.keep_listeners) {
+  if (has_group(listener.balance) && !options_.keep_listeners) {
     if (Result<void> joined = join_group(listener, accepting_); !joined) return joined;
     listener.sockets.resize(accepting_);
+    apply_balance(listener);
   }
   return watch_as_planned(listener);
 }

@@ -19,6 +19,7 @@ ServerLoop::ServerLoop(EventLoop& loop, std::size_t index, const TcpServerOption
       max_connections_(options.max_connections_per_loop),
       first_input_grace_(options.first_input_grace),
       profile_(std::move(profile)),
+      // Unique in a server: the number of the loop that accepts, then a sequence number.
       next_id_((static_cast<std::uint64_t>(index) << 48) + 1) {}
 
 ServerLoop::~ServerLoop() {
@@ -43,6 +44,7 @@ Result<void> ServerLoop::accept_from(UniqueFd listener, bool shared) {
       loop_, std::move(listener),
       AcceptorOptions{.batch = accept_batch_, .exclusive = shared, .counters = &counters_});
   acceptor->on_accept([this](std::vector<ConnectedSocket>&& sockets) {
+    if (balances_load_ && !stopping_) return spread(std::move(sockets));
     expect(sockets.size());
     adopt(std::move(sockets));
   });
@@ -60,6 +62,11 @@ void ServerLoop::drop_acceptor(int listener, bool drain) {
   if (found == acceptors_.end()) return;  // as after tear_down()
   if (drain) (*found)->drain();
   acceptors_.erase(found);
+}
+
+void ServerLoop::accept_what_waits() {
+  if (paused_) return;
+  for (const auto& acceptor : acceptors_) acceptor->drain();
 }
 
 void ServerLoop::adopt(std::vector<ConnectedSocket>&& sockets) {
@@ -142,9 +149,14 @@ void ServerLoop::connection_closed(TcpConnection& connection) {
   if (task != tasks_.end()) task->second.cancel();
   counters_.open.subtract();
   load_.fetch_sub(1, std::memory_order_relaxed);
+  if (stopping_) ++(cutting_ ? report_.cut : report_.drained);
+  note_room();
+}
+
+/// There is one connection less.
+void ServerLoop::note_room() {
   if (torn_down_) return;
   if (stopping_) {
-    ++(cutting_ ? report_.cut : report_.drained);
     report_if_stopped();
   } else if (paused_ && !is_full()) {
     paused_ = false;
@@ -154,7 +166,9 @@ void ServerLoop::connection_closed(TcpConnection& connection) {
 }
 
 /// Who has connected only now has a request on the way, which to close at once would lose.
+/// And one that is moving is asked when it has settled, there or here.
 void ServerLoop::ask_to_finish(const TcpConnectionPtr& connection) {
+  if (connection->is_moving()) return;
   const bool is_unheard =
       first_input_grace_ > Duration::zero() && !cutting_ && connection->bytes_received() == 0;
   if (!is_unheard || grace_is_over_) return connection->stop_gracefully();
@@ -164,7 +178,7 @@ void ServerLoop::ask_to_finish(const TcpConnectionPtr& connection) {
     grace_timer_ = {};
     grace_is_over_ = true;
     for (const std::uint64_t id : std::exchange(unheard_, {})) {
-      if (const TcpConnectionPtr late = find(id)) late->stop_gracefully();
+      if (const TcpConnectionPtr late = find(id)) ask_to_finish(late);
     }
   });
 }
@@ -175,6 +189,9 @@ void ServerLoop::stop(bool drain, StoppedCallback stopped) {
     stopped(report_);
     return;
   }
+  // From here on others give nothing, and what is given already is counted in load().
+  refuses_.store(true);
+  balances_load_ = false;
   if (drain) {
     for (const auto& acceptor : acceptors_) acceptor->drain();
   }
@@ -187,7 +204,7 @@ void ServerLoop::stop(bool drain, StoppedCallback stopped) {
 }
 
 void ServerLoop::report_if_stopped() {
-  if (!stopped_ || load() != 0) return;
+  if (!stopped_ || load_.load() != 0) return;
   const StoppedCallback stopped = std::exchange(stopped_, {});
   report_.bytes_unsent = counters_.bytes_unsent.load() - unsent_before_stop_;
   stopped(report_);
@@ -203,6 +220,7 @@ void ServerLoop::tear_down(CloseReason reason) {
   loop_.assert_in_loop_thread();
   if (torn_down_) return;
   torn_down_ = true;
+  refuses_.store(true);
   loop_.cancel(std::exchange(grace_timer_, {}));
   acceptors_.clear();
   for (const TcpConnectionPtr& connection : snapshot()) connection->finish(reason);
@@ -214,6 +232,7 @@ void ServerLoop::tear_down(CloseReason reason) {
   loop_.cancel_at_exit(exit_id_);
   if (const StoppedCallback stopped = std::exchange(stopped_, {})) stopped(report_);
   on_room_ = {};
+  peers_ = nullptr;  // they hold each other
 }
 
 void ServerLoop::for_each(const std::function<void(const TcpConnectionPtr&)>& visit) {

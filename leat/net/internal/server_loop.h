@@ -30,6 +30,7 @@ class ServerLoop final : public ConnectionOwner, public std::enable_shared_from_
   using StoppedCallback = std::function<void(const StopReport&)>;
   /// Told when a loop that was full has room again.
   using RoomCallback = std::function<void()>;
+  using Peers = std::vector<std::shared_ptr<ServerLoop>>;
 
   ServerLoop(EventLoop& loop, std::size_t index, const TcpServerOptions& options,
              std::shared_ptr<const ConnectionProfile> profile);
@@ -44,7 +45,15 @@ class ServerLoop final : public ConnectionOwner, public std::enable_shared_from_
   [[nodiscard]] bool is_full() const;
   /// Announces `count` connections that will come by adopt().
   void expect(std::size_t count) { load_.fetch_add(count, std::memory_order_relaxed); }
+  /// The same for one connection of another loop's. False if this one stops: then none may come.
+  [[nodiscard]] bool reserve();
 
+  /// All loops of the server, this one among them. Before attach().
+  void know_peers(std::shared_ptr<const Peers> peers) { peers_ = std::move(peers); }
+  /// Whether peers may give it what they have accepted. Any thread.
+  void take_new(bool does) { takes_new_.store(does, std::memory_order_relaxed); }
+  /// Gives what it accepts to loops that have less. Before accept_from().
+  void balance_load() { balances_load_ = true; }
   /// Ends everything here when the loop ends, and then calls `ended`.
   void attach(LoopTask ended);
   /// Accepts from a listener of the loop's own, or from one shared with other loops.
@@ -52,6 +61,8 @@ class ServerLoop final : public ConnectionOwner, public std::enable_shared_from_
   /// Undoes accept_from() of this descriptor; what it has accepted stays. With `drain` what waits
   /// in the queue is accepted before.
   void drop_acceptor(int listener, bool drain);
+  /// Without having been told that anything does. It may pass the bound on connections.
+  void accept_what_waits();
   /// Takes connections that were announced by expect().
   void adopt(std::vector<ConnectedSocket>&& sockets);
   void on_room(RoomCallback callback) { on_room_ = std::move(callback); }
@@ -71,17 +82,25 @@ class ServerLoop final : public ConnectionOwner, public std::enable_shared_from_
   void connection_ready(TcpConnection& connection) override;
   void connection_closed(TcpConnection& connection) override;
   NetCounters& counters() override { return counters_; }
-
-  /// Ids are unique in a server: the loop's index in the upper 16 bits, then a sequence number.
-  [[nodiscard]] static std::size_t index_of(std::uint64_t id) { return id >> 48; }
+  [[nodiscard]] Result<std::shared_ptr<ConnectionOwner>> reserve_on(EventLoop& target) override;
+  void give_up_place() override;
+  void connection_leaves(TcpConnection& connection) override;
+  void connection_lands(const TcpConnectionPtr& connection) override;
+  void connection_settled(TcpConnection& connection) override;
 
  private:
   [[nodiscard]] std::vector<TcpConnectionPtr> snapshot() const;
   [[nodiscard]] TcpConnectionPtr take_over(ConnectedSocket socket);
   [[nodiscard]] Task<> serve(TcpConnectionPtr connection);
+
+  // Between loops (server_loop_balance.cc).
+  void spread(std::vector<ConnectedSocket>&& sockets);
+  [[nodiscard]] ServerLoop* lighter_peer() const;
+  void hand_over(ServerLoop& peer, ConnectedSocket socket);
   void pause_if_full();
   void ask_to_finish(const TcpConnectionPtr& connection);
   void report_if_stopped();
+  void note_room();
 
   EventLoop& loop_;
   const LoopHandle handle_;
@@ -91,6 +110,11 @@ class ServerLoop final : public ConnectionOwner, public std::enable_shared_from_
   const std::shared_ptr<const ConnectionProfile> profile_;
   NetCounters counters_;
   std::atomic<std::size_t> load_{0};
+  /// Stops, or has ended: no reserve() succeeds any more.
+  std::atomic<bool> refuses_{false};
+  std::atomic<bool> takes_new_{true};
+  std::shared_ptr<const Peers> peers_;
+  bool balances_load_ = false;
   std::uint64_t next_id_;
   EventLoop::ExitId exit_id_ = 0;
   bool torn_down_ = false;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "leat/base/result.h"
@@ -41,6 +42,8 @@ class TransportUser {
   virtual void transport_ready() = 0;
   /// It is broken, for an errno value while doing `what`; close() it.
   virtual void transport_failed(int number, std::string_view what) = 0;
+  /// A detach() that was not done at once is done now. Take the socket later, from a task.
+  virtual void detached() {}
 
  protected:
   ~TransportUser() = default;
@@ -103,6 +106,21 @@ class Transport {
   /// Ends everything, and calls back no more. With `reset` the peer gets a reset, and what the
   /// kernel holds of the output is lost.
   virtual void close(bool reset) = 0;
+
+  // For another loop. TLS and others that keep more than a socket cannot.
+
+  struct Detached {
+    UniqueFd socket;
+    std::string input = {};  ///< Arrived, and not told yet.
+    int error = 0;           ///< An errno value that follows the input; 0 for none.
+  };
+  [[nodiscard]] virtual bool can_detach() const { return false; }
+  /// Lets go of the socket, without a change to it: no call to the user any more, but for
+  /// detached() if this returns false, because the kernel has operations to give back first. Call
+  /// nothing afterwards but write_now(), take_detached() and close().
+  virtual bool detach() { return true; }
+  /// Leaves a transport that is closed.
+  [[nodiscard]] virtual Detached take_detached() { return {}; }
 
   /// -1 once closed.
   [[nodiscard]] virtual int fd() const = 0;

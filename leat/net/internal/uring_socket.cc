@@ -98,6 +98,7 @@ void UringSocket::received(int result, std::uint32_t flags) {
   } else if (reading_ && held_.empty()) {
     submit_receive();
   }
+  if (detaching_) note_answer();
 }
 
 void UringSocket::take(std::string_view bytes) {
@@ -131,6 +132,7 @@ void UringSocket::deliver_later() {
 
 void UringSocket::deliver_held(int /*result*/, std::uint32_t /*flags*/) {
   const Busy busy(*this);
+  if (detaching_) return note_answer();
   while (!closed_ && reading_ && !held_.empty()) {
     const std::string_view rest = std::string_view(held_).substr(held_told_);
     const std::size_t part = std::min(user_->receive_room(), rest.size());
@@ -185,6 +187,7 @@ void UringSocket::wait_until_writable() {
 
 void UringSocket::writable(int /*result*/, std::uint32_t /*flags*/) {
   const Busy busy(*this);
+  if (detaching_) return note_answer();
   if (!closed_) user_->output_ready();
 }
 
@@ -201,6 +204,28 @@ void UringSocket::close(std::unique_ptr<UringSocket> socket, bool reset) {
   if (self.writable_.in_flight()) self.ring_.cancel(self.writable_);
   self.ring_.close_later(std::move(self.socket_));
   if (self.ring_.is_resting()) self.ring_.flush();
+}
+
+// To another loop.
+
+bool UringSocket::detach() {
+  detaching_ = true;
+  reading_ = false;
+  if (receive_.in_flight() && !std::exchange(cancelling_, true)) ring_.cancel(receive_);
+  if (writable_.in_flight()) ring_.cancel(writable_);
+  return !is_in_flight();
+}
+
+/// An operation has ended while the socket is let go of.
+void UringSocket::note_answer() {
+  if (!closed_ && !is_in_flight()) user_->detached();
+}
+
+Transport::Detached UringSocket::take_detached() {
+  LEAT_ASSERT(!is_in_flight(), "a socket was taken from under its operations");
+  held_.erase(0, held_told_);
+  // The peer's end shows again when the socket is read there; an error is told only once.
+  return {.socket = std::move(socket_), .input = std::move(held_), .error = input_error_};
 }
 
 bool UringSocket::is_in_flight() const {

@@ -33,6 +33,9 @@ class UringSocket {
   [[nodiscard]] Transport::Written write(SendQueue& queue);
   [[nodiscard]] std::size_t write_now(const SendQueue& queue, std::string_view bytes);
   [[nodiscard]] bool is_blocked() const { return writable_.in_flight(); }
+  /// As Transport's. Cancels, and awaits the last answers: what they bring is held back.
+  bool detach();
+  [[nodiscard]] Transport::Detached take_detached();
   /// No callback from here on; cancels, and deletes `socket` when nothing is in flight.
   static void close(std::unique_ptr<UringSocket> socket, bool reset);
   [[nodiscard]] int fd() const { return closed_ ? -1 : socket_.get(); }
@@ -62,6 +65,7 @@ class UringSocket {
   void tell_end();
   void wait_until_writable();
   void writable(int result, std::uint32_t flags);
+  void note_answer();
   [[nodiscard]] bool is_in_flight() const;
   void delete_if_done();
 
@@ -71,6 +75,7 @@ class UringSocket {
   TransportUser* user_ = nullptr;
   int busy_ = 0;
   bool closed_ = false;
+  bool detaching_ = false;
 
   bool reading_ = false;
   bool cancelling_ = false;

@@ -53,6 +53,16 @@ void UringTransport::close(bool reset) {
   if (socket_) UringSocket::close(std::move(socket_), reset);
 }
 
+bool UringTransport::detach() {
+  return socket_->detach();
+}
+
+Transport::Detached UringTransport::take_detached() {
+  Detached detached = socket_->take_detached();
+  socket_.reset();
+  return detached;
+}
+
 int UringTransport::fd() const {
   return socket_ ? socket_->fd() : -1;
 }

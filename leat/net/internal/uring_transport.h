@@ -29,6 +29,9 @@ class UringTransport final : public Transport {
   [[nodiscard]] bool is_blocked() const override;
   void shutdown_write() override;
   void close(bool reset) override;
+  [[nodiscard]] bool can_detach() const override { return true; }
+  bool detach() override;
+  [[nodiscard]] Detached take_detached() override;
   [[nodiscard]] int fd() const override;
 
  private:

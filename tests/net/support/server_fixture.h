@@ -57,6 +57,14 @@ class ServerFixture {
       address_ = server_->addresses().front();
     });
   }
+  /// On listeners of another server.
+  void start(const InetAddress& address, ListenerSet& inherited) {
+    run_on(*base_, [&] {
+      server_->listen(address, inherited).value();
+      server_->start().value();
+      address_ = server_->addresses().front();
+    });
+  }
   void destroy() {
     if (server_) run_on(*base_, [this] { server_.reset(); });
   }
