@@ -171,12 +171,12 @@ TEST(TcpConnectionEnd, PeersResetIsToldAndClosed) {
 
 TEST(TcpConnectionEnd, IdleTimeout) {
   TcpServerOptions options;
-  options.connection.idle_timeout = 80ms;
+  options.connection.idle_timeout = 400ms;
   ServerFixture fixture(options);
   fixture.server().on_message(testing::echo);
   fixture.start();
   RawClient client(fixture.address());
-  for (int i = 0; i < 10; ++i) {
+  for (int i = 0; i < 25; ++i) {
     client.send("x");
     EXPECT_EQ(client.read(1), "x");
     std::this_thread::sleep_for(20ms);
