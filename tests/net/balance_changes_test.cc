@@ -220,7 +220,7 @@ TEST_P(LoopEnds, ItsListenersAreTheOthers) {
 INSTANTIATE_TEST_SUITE_P(EveryBalance, LoopEnds,
                          ::testing::Values(Balance::kKernelHash, Balance::kShared,
                                            Balance::kIncomingCpu, Balance::kLeastConnections,
-                                           Balance::kStandby),
+                                           Balance::kConsistentHash, Balance::kStandby),
                          [](const auto& parameter) {
                            return std::string(to_string(parameter.param));
                          });
