@@ -75,9 +75,15 @@ int load(LoadOptions& options) {
   }
   Result<std::unique_ptr<EventLoop>> base = EventLoop::create({.name = "base"});
   if (!base) return fail("load", base.error().message());
+  Result<void> found = find_address(**base, options.target, options.timeout);
+  if (!found) return fail("load", found.error().message());
   LoadRun run(**base, options);
   const Result<LoadResult> result = run.run();
-  if (!result) return fail("load", result.error().message());
+  if (!result) {
+    // The context has the reason itself.
+    const Error& error = result.error();
+    return fail("load", error.number() == ENOTCONN ? error.context() : error.message());
+  }
   if (run.fatal_signal() != 0) return 128 + run.fatal_signal();
   if (options.json) {
     fmt::print("{}\n", load_report_json(options, *result));

@@ -80,6 +80,7 @@ Json per_thread(const LoadResult& result) {
 void add_options(Json& json, const LoadOptions& options) {
   const bool http = options.target.protocol == LoadTarget::Protocol::kHttp;
   json["target"] = options.target.text;
+  json["address"] = options.target.address.to_string();
   json["protocol"] = http ? "http" : "echo";
   json["mode"] = options.idle ? "idle" : options.rate ? "open" : "closed";
   json["connections"] = options.connections;

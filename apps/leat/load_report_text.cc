@@ -43,7 +43,10 @@ std::string headline(const LoadOptions& options, const LoadResult& result) {
   const std::string mode = options.idle   ? std::string("idle")
                            : options.rate ? fmt::format("open loop at {:.0f} /s", *options.rate)
                                           : std::string("closed loop");
-  return fmt::format("{}: {}{} connections, {} thread{}, {}, {:.2f} s\n", options.target.text,
+  const LoadTarget& target = options.target;
+  const std::string found =
+      target.name.host.empty() ? "" : fmt::format(" ({})", target.address.to_string());
+  return fmt::format("{}{}: {}{} connections, {} thread{}, {}, {:.2f} s\n", target.text, found,
                      options.connections, options.new_connections ? " new" : "",
                      options.threads.count, options.threads.count == 1 ? "" : "s", mode,
                      result.duration_s);

@@ -6,6 +6,10 @@
 
 #include <fmt/format.h>
 
+#include "leat/net/tcp_client.h"
+#include "leat/net/tcp_connection.h"
+#include "leat/reactor/event_loop.h"
+
 namespace leat::app {
 
 namespace {
@@ -18,12 +22,24 @@ Error error_at(std::string_view text, std::size_t index, std::string_view what) 
   return Error::invalid_argument(fmt::format("'{}', column {}: {}", text, index + 1, what));
 }
 
-/// The address stands at `begin` of `text`, and its own columns count from there.
-Result<InetAddress> parse_address(std::string_view text, std::size_t begin,
-                                  std::string_view address) {
+/// The address, or the name to look it up by, stands at `begin` of `text`, and its own columns
+/// count from there.
+Result<void> set_address(LoadTarget& target, std::string_view text, std::size_t begin,
+                         std::string_view address) {
   Result<InetAddress> parsed = InetAddress::parse(address);
-  if (parsed) return parsed;
-  return error_at(text, begin, parsed.error().context());
+  if (parsed) {
+    target.address = *parsed;
+    return {};
+  }
+  Result<HostPort> name = HostPort::parse(address);
+  if (address.starts_with(kUnix) || !name) return error_at(text, begin, parsed.error().context());
+  target.name = *std::move(name);
+  return {};
+}
+
+bool has_port_zero(const LoadTarget& target) {
+  if (!target.name.host.empty()) return target.name.port == 0;
+  return target.address.is_ip() && target.address.port() == 0;
 }
 
 bool has_port(std::string_view authority) {
@@ -50,10 +66,9 @@ Result<void> set_path(LoadTarget& target, std::string_view text, std::size_t beg
 Result<LoadTarget> parse_http_unix(LoadTarget target, std::string_view text) {
   const std::size_t end = text.find(":/", kHttp.size() + kUnix.size());
   const std::size_t stop = end == std::string_view::npos ? text.size() : end;
-  Result<InetAddress> address =
-      parse_address(text, kHttp.size(), text.substr(kHttp.size(), stop - kHttp.size()));
+  Result<void> address =
+      set_address(target, text, kHttp.size(), text.substr(kHttp.size(), stop - kHttp.size()));
   if (!address) return std::move(address).error();
-  target.address = *address;
   target.host = "localhost";
   Result<void> path = set_path(target, text, end == std::string_view::npos ? stop : end + 1);
   if (!path) return std::move(path).error();
@@ -69,9 +84,8 @@ Result<LoadTarget> parse_http(LoadTarget target, std::string_view text) {
   target.host = authority;
   std::string with_port(authority);
   if (!has_port(authority)) with_port += ":80";
-  Result<InetAddress> address = parse_address(text, kHttp.size(), with_port);
+  Result<void> address = set_address(target, text, kHttp.size(), with_port);
   if (!address) return std::move(address).error();
-  target.address = *address;
   Result<void> path = set_path(target, text, kHttp.size() + authority.size());
   if (!path) return std::move(path).error();
   return target;
@@ -89,13 +103,27 @@ Result<LoadTarget> parse_load_target(std::string_view text) {
   } else if (!text.starts_with(kUnix)) {
     return error_at(text, 0, "a target begins with http://, tcp:// or unix:");
   }
-  Result<InetAddress> address = parse_address(text, begin, text.substr(begin));
+  Result<void> address = set_address(target, text, begin, text.substr(begin));
   if (!address) return std::move(address).error();
-  target.address = *address;
-  if (target.address.is_ip() && target.address.port() == 0) {
-    return error_at(text, begin, "port 0 cannot be connected to");
-  }
+  if (has_port_zero(target)) return error_at(text, begin, "port 0 cannot be connected to");
   return target;
+}
+
+Result<void> find_address(EventLoop& loop, LoadTarget& target, Duration timeout) {
+  if (target.name.host.empty()) return {};
+  Result<void> found;
+  TcpClient client(loop, target.name, {.connect_timeout = timeout});
+  client.on_connection([&](const TcpConnectionPtr& connection) {
+    target.address = connection->peer();
+    loop.quit();
+  });
+  client.on_connect_failed([&](const Error& error, std::size_t) {
+    found = error;
+    loop.quit();
+  });
+  if (Result<void> begun = client.connect(); !begun) return begun;
+  if (Result<void> looped = loop.loop(); !looped) return looped;
+  return found;
 }
 
 }  // namespace leat::app

@@ -33,11 +33,7 @@ Result<UniqueFd> open_path(const InetAddress& address) {
   ::fchmod(socket.get(), S_IRUSR | S_IWUSR);
   internal::UnixPathGuard guard;
   if (auto locked = guard.lock(address); !locked) return std::move(locked).error();
-  const auto bind_here = [&] {
-    return ::bind(socket.get(), address.get(), address.size()) == 0 ? 0 : errno;
-  };
-  int failed = bind_here();
-  if (failed == EADDRINUSE && internal::UnixPathGuard::remove_stale(address)) failed = bind_here();
+  const int failed = internal::bind_patiently(socket.get(), address);
   if (failed != 0) return internal::bind_error(failed, "bind", address, true);
   if (::listen(socket.get(), kBacklog) != 0) {
     return internal::bind_error(errno, "listen", address, true);

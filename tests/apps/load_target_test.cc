@@ -1,10 +1,14 @@
 #include "apps/leat/load_target.h"
 
+#include <chrono>
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "leat/reactor/event_loop.h"
 
 namespace leat::app {
 namespace {
@@ -56,13 +60,30 @@ TEST(LoadTarget, Echo) {
   EXPECT_TRUE(parsed("unix:@a").address.is_abstract());
 }
 
+TEST(LoadTarget, Names) {
+  EXPECT_EQ(parsed("http://example.org/x").name, (HostPort{"example.org", 80}));
+  EXPECT_EQ(parsed("http://example.org/x").host, "example.org");
+  EXPECT_EQ(parsed("tcp://a.example:7").name, (HostPort{"a.example", 7}));
+  EXPECT_EQ(parsed("tcp://127.0.0.1:7").name.host, "");
+}
+
+TEST(LoadTarget, ANameThatCannotBeReachedIsSaid) {
+  const std::unique_ptr<EventLoop> loop = EventLoop::create().value();
+  LoadTarget target = parsed("http://nobody.localhost:1/");
+  const Result<void> found = find_address(*loop, target, std::chrono::seconds(5));
+  ASSERT_FALSE(found);
+  EXPECT_THAT(found.error().message(), HasSubstr("nobody.localhost:1"));
+}
+
 TEST(LoadTarget, ErrorsSayWhere) {
   EXPECT_THAT(complaint(""), HasSubstr("column 1"));
   EXPECT_THAT(complaint("https://127.0.0.1/"), HasSubstr("http://, tcp:// or unix:"));
   EXPECT_THAT(complaint("http:///x"), HasSubstr("column 8: a host is missing"));
   EXPECT_THAT(complaint("http://127.0.0.1:1/a\r\nX: y"), HasSubstr("column 21"));
   EXPECT_THAT(complaint("http://127.0.0.1:1/\xc3\xa4"), HasSubstr("write %XX"));
-  EXPECT_THAT(complaint("http://example.org/"), HasSubstr("example.org"));
+  EXPECT_THAT(complaint("http://exa_mple..org/"), HasSubstr("exa_mple..org"));
+  EXPECT_THAT(complaint("tcp://example.org:0"), HasSubstr("port 0"));
+  EXPECT_THAT(complaint("tcp://example.org"), HasSubstr("tcp://example.org"));
   EXPECT_THAT(complaint("tcp://127.0.0.1:0"), HasSubstr("port 0"));
   EXPECT_THAT(complaint("tcp://127.0.0.1"), HasSubstr("tcp://127.0.0.1"));
 }

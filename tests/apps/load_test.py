@@ -90,6 +90,17 @@ def unacknowledged(client):
     return struct.unpack("i", fcntl.ioctl(client, termios.TIOCOUTQ, bytes(4)))[0]
 
 
+class Names(unittest.TestCase):
+    def test_a_name_is_looked_up(self):
+        with ScriptedServer(answer_with(response(b"hello"))) as server:
+            port = server.address.rsplit(":", 1)[1]
+            status, report = run_load(f"http://www.localhost:{port}/", "--requests", 20,
+                                      "--connections", 2)
+        self.assertEqual((status, report["requests"]), (0, 20), report)
+        self.assertEqual(report["address"], server.address)
+        self.assertEqual(report["target"], f"http://www.localhost:{port}/")
+
+
 class Counts(unittest.TestCase):
     def assert_sane(self, report):
         latency = report["latency_us"]

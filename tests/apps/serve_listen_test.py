@@ -53,6 +53,15 @@ class Listen(unittest.TestCase):
                 self.assertEqual((status, report["requests"]), (0, 100), report)
                 server.stop()
 
+    def test_port_can_be_taken_again_at_once_after_a_kill(self):
+        # Over io_uring the kernel lets go of the listener after the process is gone.
+        port = 0
+        for _ in range(20):
+            with Server("--echo", "--loops", 2, listen=(f"127.0.0.1:{port}",)) as server:
+                port = server.port
+                status, report = run_load(server.tcp, "--requests", 50, "--connections", 50)
+                self.assertEqual((status, report["requests"]), (0, 50), report)
+
     def test_every_balance_serves(self):
         for balance in ("round_robin", "kernel_hash", "shared", "least_connections", "standby"):
             with Server("--echo", "--loops", 3, "--balance", balance) as server:

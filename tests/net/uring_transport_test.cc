@@ -96,6 +96,26 @@ TEST(UringTransport, MoreInputThanAllBuffersArrivesOnceAndInOrder) {
   }
 }
 
+/// Wherever the buffers of a ring end: a server that answers each piece would send two answers.
+TEST(UringTransport, AMessageOfOneSegmentIsToldInOnePiece) {
+  constexpr int kMessages = 300;
+  std::atomic<int> told = 0;
+  ServerFixture fixture;
+  fixture.server().on_message(
+      [&](const TcpConnectionPtr& connection, ReceiveBuffer& input, Timestamp) {
+        ++told;
+        connection->send(input.take_all());
+      });
+  fixture.start();
+  RawClient client(fixture.address());
+  for (unsigned i = 0; i < kMessages; ++i) {
+    const std::string message = pattern(5003, i);
+    ASSERT_TRUE(client.send(message));
+    ASSERT_TRUE(client.read(message.size()) == message) << i;
+  }
+  EXPECT_EQ(told, kMessages);
+}
+
 TEST(UringTransport, StarvedConnectionsStillPauseAndEnd) {
   constexpr std::size_t kClients = 120;
   ServerFixture fixture;

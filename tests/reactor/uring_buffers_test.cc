@@ -28,6 +28,10 @@ class Receiver final : public UringOperation {
       ring_.buffers().starved();
     }
     if ((flags & IORING_CQE_F_BUFFER) != 0) {
+      if (joins && ring_.next_receives(*this) && ring_.buffers().keep_for_next(result, flags)) {
+        return;
+      }
+      ++pieces;
       // Only given back, as for a connection that was closed.
       if (result > 0 && !deaf) got += ring_.buffers().bytes(result, flags);
       ring_.buffers().give_back(result, flags);
@@ -57,7 +61,9 @@ class Receiver final : public UringOperation {
   std::string got;
   std::size_t sent = 0;
   int starved = 0;
+  int pieces = 0;
   bool deaf = false;
+  bool joins = false;
 
  private:
   void submit() {
@@ -96,6 +102,7 @@ class UringBuffersTest : public testing::Test {
 
 TEST_F(UringBuffersTest, PiecesOfAllSizesLieWhereTheyAreLookedFor) {
   make_receivers(7);
+  for (std::size_t i = 0; i < receivers.size(); i += 2) receivers[i]->joins = true;
   std::size_t size = 1;
   for (int round = 0; round < 400; ++round) {
     for (const auto& receiver : receivers) {
@@ -116,6 +123,7 @@ TEST_F(UringBuffersTest, WhatNobodyLooksAtIsAccountedForAsWell) {
   for (int round = 0; round < 300; ++round) {
     for (std::size_t i = 0; i < receivers.size(); ++i) {
       receivers[i]->deaf = i % 2 == 1;
+      receivers[i]->joins = i >= 2;
       receivers[i]->write_some(static_cast<std::size_t>(round) * 37 + i * 1001 + 1);
     }
     serve();
@@ -124,6 +132,24 @@ TEST_F(UringBuffersTest, WhatNobodyLooksAtIsAccountedForAsWell) {
   receivers[0]->check();
   receivers[2]->check();
   EXPECT_EQ(receivers[1]->got, "");
+}
+
+/// Or it would be answered in two.
+TEST_F(UringBuffersTest, AMessageOverTheEndOfABufferIsOnePiece) {
+  make_receivers(2);
+  receivers[0]->joins = true;
+  serve();
+  constexpr int kMessages = 300;
+  for (int i = 0; i < kMessages; ++i) {
+    for (const auto& receiver : receivers) receiver->write_some(10'007);
+    serve();
+  }
+  for (const auto& receiver : receivers) {
+    ASSERT_EQ(receiver->sent, kMessages * 10'007u);
+    receiver->check();
+  }
+  EXPECT_EQ(receivers[0]->pieces, kMessages);
+  EXPECT_GT(receivers[1]->pieces, kMessages) << "no message was at the end of a buffer";
 }
 
 TEST_F(UringBuffersTest, AnEmptyRingLeavesTheBytesInTheirSockets) {

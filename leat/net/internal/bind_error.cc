@@ -1,6 +1,7 @@
 #include "leat/net/internal/bind_error.h"
 
 #include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,10 +9,12 @@
 #include <fstream>
 #include <optional>
 #include <string>
+#include <thread>
 
 #include <fmt/format.h>
 
 #include "leat/net/internal/port_holder.h"
+#include "leat/net/internal/unix_path_guard.h"
 
 namespace leat::internal {
 
@@ -80,6 +83,20 @@ Error bind_error(int number, std::string_view call, const InetAddress& address,
   const std::string reason = hint(number, address, reuse_address);
   return Error::from_errno(number, fmt::format("{} {}{}", call, address.to_string(),
                                                reason.empty() ? "" : " (" + reason + ")"));
+}
+
+int bind_patiently(int socket, const InetAddress& address) {
+  constexpr Duration kStep = std::chrono::milliseconds(20);
+  const auto bind_once = [&] {
+    return ::bind(socket, address.get(), address.size()) == 0 ? 0 : errno;
+  };
+  const MonotonicTime deadline = monotonic_now() + kBindPatience;
+  for (;;) {
+    int failed = bind_once();
+    if (failed == EADDRINUSE && UnixPathGuard::remove_stale(address)) failed = bind_once();
+    if (failed != EADDRINUSE || monotonic_now() >= deadline) return failed;
+    std::this_thread::sleep_for(kStep);
+  }
 }
 
 }  // namespace leat::internal

@@ -38,11 +38,7 @@ Result<void> bind_and_listen(int socket, const InetAddress& address,
                              const ListenerOptions& options) {
   UnixPathGuard guard;
   if (auto locked = guard.lock(address); !locked) return locked;
-  const auto bind_here = [&] {
-    return ::bind(socket, address.get(), address.size()) == 0 ? 0 : errno;
-  };
-  int failed = bind_here();
-  if (failed == EADDRINUSE && UnixPathGuard::remove_stale(address)) failed = bind_here();
+  const int failed = bind_patiently(socket, address);
   if (failed != 0) return bind_error(failed, "bind", address, options.reuse_address);
   if (options.reuse_port && options.first_of_group) {
     // bind() looked for others as if nothing were to be shared; members of the group look at the

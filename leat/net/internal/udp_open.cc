@@ -148,8 +148,8 @@ Result<OpenedUdp> open_socket(int domain, const UdpOptions& options) {
 }
 
 Result<void> bind_to(int socket, const InetAddress& address) {
-  if (::bind(socket, address.get(), address.size()) == 0) return {};
-  const int number = errno;
+  const int number = bind_patiently(socket, address);
+  if (number == 0) return {};
   if (number == EADDRINUSE) {
     return Error::from_errno(
         number, fmt::format("bind {} (another UDP socket has the port)", address.to_string()));

@@ -11,6 +11,7 @@
 #include "leat/net/internal/send_queue.h"
 #include "leat/net/internal/socket_output.h"
 #include "leat/net/net_counters.h"
+#include "leat/reactor/event_loop.h"
 #include "leat/reactor/internal/uring.h"
 
 namespace leat::internal {
@@ -77,6 +78,8 @@ void UringSocket::received(int result, std::uint32_t flags) {
   const Busy busy(*this);
   if (!closed_) counters_.reads.add();
   if ((flags & IORING_CQE_F_BUFFER) != 0) {
+    // A message over the end of a buffer: one piece for the user, and one answer.
+    if (ring_.next_receives(receive_) && ring_.buffers().keep_for_next(result, flags)) return;
     const GiveBack give_back(ring_.buffers(), result, flags);
     if (result > 0 && !closed_) take(ring_.buffers().bytes(result, flags));
   }
@@ -99,9 +102,14 @@ void UringSocket::received(int result, std::uint32_t flags) {
   if (detaching_) note_answer();
 }
 
+/// In pieces as one recv() brings over epoll: the user bounds what is under way by their size.
+std::size_t UringSocket::next_piece(std::string_view bytes) const {
+  return std::min({user_->receive_room(), bytes.size(), EventLoop::kScratchSize});
+}
+
 void UringSocket::take(std::string_view bytes) {
   while (!bytes.empty() && reading_ && held_.empty()) {
-    const std::size_t part = std::min(user_->receive_room(), bytes.size());
+    const std::size_t part = next_piece(bytes);
     if (part == 0) break;
     user_->bytes_arrived(bytes.substr(0, part));
     if (closed_) return;
@@ -133,7 +141,7 @@ void UringSocket::deliver_held(int /*result*/, std::uint32_t /*flags*/) {
   if (detaching_) return note_answer();
   while (!closed_ && reading_ && !held_.empty()) {
     const std::string_view rest = std::string_view(held_).substr(held_told_);
-    const std::size_t part = std::min(user_->receive_room(), rest.size());
+    const std::size_t part = next_piece(rest);
     if (part == 0) return;
     // In place: what arrives meanwhile waits for its dispatch, and close() lets the memory be.
     user_->bytes_arrived(rest.substr(0, part));

@@ -58,6 +58,7 @@ class UringSocket {
 
   void submit_receive();
   void received(int result, std::uint32_t flags);
+  [[nodiscard]] std::size_t next_piece(std::string_view bytes) const;
   void take(std::string_view bytes);
   void hold(std::string_view bytes);
   void deliver_later();

@@ -270,4 +270,10 @@ void Uring::dispatch() {
   }
 }
 
+bool Uring::next_receives(const UringOperation& operation) const {
+  if (next_ == completions_.size()) return false;
+  const Completion& next = completions_[next_];
+  return next.operation == &operation && next.result > 0 && (next.flags & IORING_CQE_F_BUFFER) != 0;
+}
+
 }  // namespace leat::internal

@@ -71,6 +71,8 @@ class Uring {
   /// later) or has lost a completion for want of memory (EBADR).
   Result<std::size_t> poll(std::optional<Duration> timeout);
   void dispatch();
+  /// While a completion of `operation` is dispatched: whether the next one brings it more input.
+  [[nodiscard]] bool next_receives(const UringOperation& operation) const;
 
   /// Memory for receiving; shared by all operations of the ring.
   [[nodiscard]] UringBuffers& buffers() { return buffers_; }

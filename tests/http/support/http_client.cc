@@ -8,7 +8,12 @@
 
 #include "leat/http/internal/text.h"
 
+#include "tests/net/support/uninterrupted.h"
+
 namespace leat::http::testing {
+
+using leat::testing::uninterrupted;
+using leat::testing::uninterrupted_connect;
 
 std::string Reply::header(std::string_view name) const {
   std::string found = "<none>";
@@ -28,12 +33,13 @@ HttpClient::HttpClient(const InetAddress& server, int receive_buffer)
   const timeval limit{.tv_sec = 20, .tv_usec = 0};
   ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   ::setsockopt(fd_.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-  if (::connect(fd_.get(), server.get(), server.size()) != 0) fd_.reset();
+  if (!uninterrupted_connect(fd_, server)) fd_.reset();
 }
 
 bool HttpClient::send(std::string_view bytes) {
   while (!bytes.empty()) {
-    const ssize_t count = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    const ssize_t count =
+        uninterrupted([&] { return ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL); });
     if (count < 0) return false;
     bytes.remove_prefix(static_cast<std::size_t>(count));
   }
@@ -43,7 +49,7 @@ bool HttpClient::send(std::string_view bytes) {
 bool HttpClient::fill() {
   if (ended_ || broken_) return false;
   char bytes[16384];
-  const ssize_t count = ::recv(fd_.get(), bytes, sizeof bytes, 0);
+  const ssize_t count = uninterrupted([&] { return ::recv(fd_.get(), bytes, sizeof bytes, 0); });
   if (count > 0) {
     buffer_.append(bytes, static_cast<std::size_t>(count));
     return true;

@@ -7,6 +7,8 @@
 #include <array>
 #include <cerrno>
 
+#include "support/uninterrupted.h"
+
 namespace leat::testing {
 
 namespace {
@@ -20,13 +22,13 @@ RawClient::RawClient(const InetAddress& server, int receive_buffer)
   if (receive_buffer > 0) {
     ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
   }
-  if (::connect(fd_.get(), server.get(), server.size()) != 0) fd_.reset();
+  if (!uninterrupted_connect(fd_, server)) fd_.reset();
 }
 
 bool RawClient::send(std::string_view bytes) {
   while (!bytes.empty()) {
-    const ssize_t count = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (count < 0 && errno == EINTR) continue;
+    const ssize_t count =
+        uninterrupted([&] { return ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL); });
     if (count <= 0) return false;
     bytes.remove_prefix(static_cast<std::size_t>(count));
   }
@@ -38,8 +40,7 @@ std::string RawClient::read(std::size_t count) {
   std::array<char, 65536> buffer;
   while (bytes.size() < count) {
     const std::size_t want = std::min(buffer.size(), count - bytes.size());
-    const ssize_t got = ::recv(fd_.get(), buffer.data(), want, 0);
-    if (got < 0 && errno == EINTR) continue;
+    const ssize_t got = uninterrupted([&] { return ::recv(fd_.get(), buffer.data(), want, 0); });
     if (got <= 0) break;
     bytes.append(buffer.data(), static_cast<std::size_t>(got));
   }
@@ -52,13 +53,14 @@ std::string RawClient::read_to_end() {
 
 bool RawClient::sees_end() {
   char byte = 0;
-  return ::recv(fd_.get(), &byte, 1, 0) == 0;
+  return uninterrupted([&] { return ::recv(fd_.get(), &byte, 1, 0); }) == 0;
 }
 
 bool RawClient::sees_reset() {
   std::array<char, 4096> buffer;
   for (;;) {
-    const ssize_t got = ::recv(fd_.get(), buffer.data(), buffer.size(), 0);
+    const ssize_t got =
+        uninterrupted([&] { return ::recv(fd_.get(), buffer.data(), buffer.size(), 0); });
     if (got < 0) return errno == ECONNRESET;
     if (got == 0) return false;
   }
@@ -66,7 +68,7 @@ bool RawClient::sees_reset() {
 
 bool RawClient::readable_within(std::chrono::milliseconds limit) const {
   pollfd poll{.fd = fd_.get(), .events = POLLIN, .revents = 0};
-  return ::poll(&poll, 1, static_cast<int>(limit.count())) > 0;
+  return uninterrupted([&] { return ::poll(&poll, 1, static_cast<int>(limit.count())); }) > 0;
 }
 
 void RawClient::finish_writing() {

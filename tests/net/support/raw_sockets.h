@@ -17,6 +17,8 @@
 #include "leat/net/inet_address.h"
 #include "leat/reactor/event_loop.h"
 
+#include "tests/net/support/uninterrupted.h"
+
 namespace leat::testing {
 
 /// Longer than anything takes that works.
@@ -48,7 +50,7 @@ inline UniqueFd plain_socket(const InetAddress& address) {
 /// A connected, blocking socket; none with errno set if that failed.
 inline UniqueFd plain_connect(const InetAddress& address) {
   UniqueFd socket = plain_socket(address);
-  if (::connect(socket.get(), address.get(), address.size()) != 0) return {};
+  if (!uninterrupted_connect(socket, address)) return {};
   return socket;
 }
 
