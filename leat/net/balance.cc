@@ -10,12 +10,13 @@ struct NamedBalance {
   Balance balance;
   std::string_view name;
 };
-constexpr std::array<NamedBalance, 6> kBalances{{
+constexpr std::array<NamedBalance, 7> kBalances{{
     {Balance::kRoundRobin, "round_robin"},
     {Balance::kKernelHash, "kernel_hash"},
     {Balance::kShared, "shared"},
     {Balance::kIncomingCpu, "incoming_cpu"},
     {Balance::kLeastConnections, "least_connections"},
+    {Balance::kConsistentHash, "consistent_hash"},
     {Balance::kStandby, "standby"},
 }};
 

@@ -11,9 +11,9 @@
 namespace leat {
 
 /// How connections come to the loops; docs/decisions/accept-shapes.md and
-/// docs/decisions/listener-balance.md say when each wins. kKernelHash, kIncomingCpu and
-/// kLeastConnections have a SO_REUSEPORT listener on every loop; Unix listeners, which know no
-/// SO_REUSEPORT, are shared with them.
+/// docs/decisions/listener-balance.md say when each wins. kKernelHash, kIncomingCpu,
+/// kLeastConnections and kConsistentHash have a SO_REUSEPORT listener on every loop; Unix
+/// listeners, which know no SO_REUSEPORT, are shared with them.
 enum class Balance : std::uint8_t {
   /// One Acceptor on the base loop gives connections to the loops in turn: exactly even.
   kRoundRobin,
@@ -28,12 +28,16 @@ enum class Balance : std::uint8_t {
   /// As kKernelHash, and then a loop that has more connections than another hands a fresh one to
   /// it: even to within one where they are few.
   kLeastConnections,
+  /// As kKernelHash, but when the number of loops changes, or one ends, most clients' addresses
+  /// stay with their loop: ConsistentHashGroup, and what that needs.
+  kConsistentHash,
   /// One loop serves, and another one when it ends; with TcpServerOptions::share_port another
   /// process's when the process ends (Linux 4.6).
   kStandby,
 };
 
-/// "round_robin", "kernel_hash", "shared", "incoming_cpu", "least_connections", "standby".
+/// "round_robin", "kernel_hash", "shared", "incoming_cpu", "least_connections", "consistent_hash",
+/// "standby".
 [[nodiscard]] std::string_view to_string(Balance balance);
 [[nodiscard]] Result<Balance> parse_balance(std::string_view name);
 

@@ -220,30 +220,25 @@ TEST_P(LoopEnds, ItsListenersAreTheOthers) {
 INSTANTIATE_TEST_SUITE_P(EveryBalance, LoopEnds,
                          ::testing::Values(Balance::kKernelHash, Balance::kShared,
                                            Balance::kIncomingCpu, Balance::kLeastConnections,
-                                           Balance::kStandby),
+                                           Balance::kConsistentHash, Balance::kStandby),
                          [](const auto& parameter) {
                            return std::string(to_string(parameter.param));
                          });
 
+/// The kernel tells one of those who share a listener, and that may be the one that ends.
 TEST(LoopEnds, WhatItAloneWasToldOfIsTheOthersToo) {
   const LogCapture log;
-  const auto fixture = start({.loops = 2, .balance = Balance::kShared});
-  EventLoop* first = fixture->server().loops().front();
-  std::atomic<bool> busy{false};
-  std::atomic<bool> may_end{false};
-  first->queue_in_loop([&, first] {
-    busy = true;
-    EXPECT_TRUE(wait_until([&] { return may_end.load(); }));
-    first->quit();
-  });
-  ASSERT_TRUE(wait_until([&] { return busy.load(); }));
-  std::vector<RawClient> clients;
-  for (int i = 0; i < 8; ++i) {
-    clients.emplace_back(fixture->address());
-    ASSERT_TRUE(clients.back().send("x"));
+  for (int round = 0; round < 100; ++round) {
+    const auto fixture = start({.loops = 2, .balance = Balance::kShared});
+    EventLoop* first = fixture->server().loops().front();
+    first->queue_in_loop([first] { first->quit(); });
+    RawClient client(fixture->address());
+    // It is served, or cut if the loop that ends had it already; nobody hangs.
+    (void)client.send("x");
+    const MonotonicTime before = monotonic_now();
+    (void)client.read(1);
+    ASSERT_LT(monotonic_now() - before, 15s) << "round " << round;
   }
-  may_end = true;
-  for (RawClient& client : clients) EXPECT_EQ(client.read(1), "x");
 }
 
 // Takeover.

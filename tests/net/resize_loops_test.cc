@@ -133,7 +133,8 @@ TEST_P(ResizeLoops, ListenersMayBeClosedInstead) {
     return sockets;
   };
   const bool is_group = GetParam() == Balance::kKernelHash || GetParam() == Balance::kIncomingCpu ||
-                        GetParam() == Balance::kLeastConnections;
+                        GetParam() == Balance::kLeastConnections ||
+                        GetParam() == Balance::kConsistentHash;
   for (const std::size_t count : {1u, 3u, 4u}) {
     ASSERT_TRUE(resize(fixture, count));
     EXPECT_EQ(count_sockets(), is_group ? count : 1u);
@@ -144,7 +145,8 @@ TEST_P(ResizeLoops, ListenersMayBeClosedInstead) {
 INSTANTIATE_TEST_SUITE_P(EveryBalance, ResizeLoops,
                          ::testing::Values(Balance::kKernelHash, Balance::kRoundRobin,
                                            Balance::kShared, Balance::kIncomingCpu,
-                                           Balance::kLeastConnections, Balance::kStandby),
+                                           Balance::kLeastConnections, Balance::kConsistentHash,
+                                           Balance::kStandby),
                          [](const auto& parameter) {
                            return std::string(to_string(parameter.param));
                          });

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <span>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "leat/base/logging.h"
@@ -16,8 +18,17 @@ namespace leat::internal {
 
 namespace {
 
+/// For the kernel to let go of the sockets of a program that was detached: two grace periods of
+/// RCU.
+constexpr Duration kLettingGo = std::chrono::seconds(2);
+
 bool has_program(Balance balance) {
-  return balance == Balance::kIncomingCpu || balance == Balance::kStandby;
+  return balance == Balance::kIncomingCpu || balance == Balance::kStandby ||
+         balance == Balance::kConsistentHash;
+}
+
+Error unsuitable(const char* what) {
+  return Error::from_errno(EOPNOTSUPP, what);
 }
 
 }  // namespace
@@ -25,7 +36,7 @@ bool has_program(Balance balance) {
 /// Whether it wants a listener for each loop.
 bool ServerCore::has_group(Balance balance) {
   return balance == Balance::kKernelHash || balance == Balance::kIncomingCpu ||
-         balance == Balance::kLeastConnections;
+         balance == Balance::kLeastConnections || balance == Balance::kConsistentHash;
 }
 
 Balance ServerCore::balance_for(const InetAddress& address) const {
@@ -56,6 +67,8 @@ void ServerCore::apply_balance(Listener& listener) {
     listener.reason.clear();
     return;
   }
+  listener.hash.reset();
+  (void)choose_by_hash(listener.sockets.front().get());
   listener.balance = Balance::kKernelHash;
   listener.reason = applied.error().message();
   LEAT_LOG_WARN("server {}: {} is served by {} instead of {}: {}", options_.name,
@@ -64,14 +77,14 @@ void ServerCore::apply_balance(Listener& listener) {
   allow_migration(listener);
 }
 
-Result<void> ServerCore::apply_program(const Listener& listener, Balance balance) {
+Result<void> ServerCore::apply_program(Listener& listener, Balance balance) {
   if (balance == Balance::kIncomingCpu) return apply_incoming_cpu(listener);
+  if (balance == Balance::kConsistentHash) return apply_consistent_hash(listener);
   const bool alone = listener.sockets.size() == 1 && !options_.share_port;
   return alone ? Result<void>() : choose_first(listener.sockets.front().get());
 }
 
 Result<void> ServerCore::apply_incoming_cpu(const Listener& listener) {
-  const auto unsuitable = [](const char* what) { return Error::from_errno(EOPNOTSUPP, what); };
   if (listener.sockets.size() < 2) return unsuitable("there is only one loop");
   if (options_.share_port) {
     return unsuitable("with share_port the places of the listeners in their group are not known");
@@ -86,10 +99,42 @@ Result<void> ServerCore::apply_incoming_cpu(const Listener& listener) {
   return choose_by_cpu(listener.sockets.front().get(), std::span(cpus_of_loops_).first(count));
 }
 
+/// The members are the listeners of the loops that accept. Those of a process that still serves
+/// are in its map, so they keep its program until own_listeners().
+Result<void> ServerCore::apply_consistent_hash(Listener& listener) {
+  if (options_.share_port) {
+    return unsuitable("with share_port the table would leave out the other processes' listeners");
+  }
+  std::vector<ConsistentHashGroup::Member> members;
+  for (const std::size_t i : takers()) {
+    if (i < listener.sockets.size()) members.push_back({i, listener.sockets[i].get()});
+  }
+  if (members.empty() || (listener.sockets.size() == 1 && !listener.hash)) return {};
+  if (!listener.hash) {
+    auto made = ConsistentHashGroup::create(std::max(serving_loops(), listener.sockets.size()));
+    if (!made) return std::move(made).error();
+    listener.hash = *std::move(made);
+  }
+  const auto is_busy = [](const Result<void>& set) {
+    return !set && set.error().number() == EBUSY;
+  };
+  Result<void> set = listener.hash->set_members(members);
+  if (is_busy(set) && listener.borrowed) return {};
+  if (is_busy(set)) {
+    (void)ConsistentHashGroup::detach(members.front().socket);
+    const MonotonicTime limit = monotonic_now() + kLettingGo;
+    for (; is_busy(set) && monotonic_now() < limit; set = listener.hash->set_members(members)) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+  return set;
+}
+
 /// A group has one program: the one that chooses comes first.
 void ServerCore::allow_migration(const Listener& listener) const {
   const int first = listener.sockets.front().get();
   if (!listener.address.is_ip() || !is_in_group(first)) return;
+  if (listener.balance == Balance::kConsistentHash) return;  // its program lets them migrate
   Result<void> attached;
   if (has_program(listener.balance)) {
     std::string what("the group has the program of ");

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "leat/net/consistent_hash_group.h"
 #include "leat/net/internal/bound_unix_path.h"
 #include "leat/net/internal/connection_profile.h"
 #include "leat/net/internal/server_loop.h"
@@ -72,7 +73,8 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
     InetAddress address;
     Balance balance = Balance::kKernelHash;
     std::vector<UniqueFd> sockets;
-    std::string reason = {};  ///< Why the balance is not the one asked for.
+    std::string reason = {};                         ///< Why the balance is not the one asked for.
+    std::unique_ptr<ConsistentHashGroup> hash = {};  ///< With kConsistentHash.
     bool removes_path = true;
     bool borrowed = false;  ///< Another process serves it too; see own_listeners().
     std::vector<Watch> watches = {};
@@ -101,8 +103,9 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   [[nodiscard]] Balance balance_for(const InetAddress& address) const;
   Result<void> check_balance(const InetAddress& address) const;
   void apply_balance(Listener& listener);
-  Result<void> apply_program(const Listener& listener, Balance balance);
+  Result<void> apply_program(Listener& listener, Balance balance);
   Result<void> apply_incoming_cpu(const Listener& listener);
+  Result<void> apply_consistent_hash(Listener& listener);
   void allow_migration(const Listener& listener) const;
   void note_balances();
   void tell_who_accepts() const;

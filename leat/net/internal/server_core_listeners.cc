@@ -279,6 +279,7 @@ void ServerCore::loop_ended(std::size_t index) {
   for (Listener& listener : listeners_) {
     if (listener.balance == Balance::kRoundRobin) continue;
     if (listener.balance == Balance::kShared) accept_for_ended_loop();
+    if (listener.hash) apply_balance(listener);
     if (const Result<void> watched = watch_as_planned(listener); !watched) {
       LEAT_LOG_ERROR("server {}: nobody accepts from some listeners of {}: {}", options_.name,
                      listener.address.to_string(), watched.error().message());
@@ -298,6 +299,8 @@ Result<void> ServerCore::resize(Listener& listener) {
   if (has_group(listener.balance) && !options_.keep_listeners) {
     if (Result<void> joined = join_group(listener, accepting_); !joined) return joined;
     listener.sockets.resize(accepting_);
+    apply_balance(listener);
+  } else if (listener.hash) {
     apply_balance(listener);
   }
   return watch_as_planned(listener);
@@ -328,12 +331,16 @@ void ServerCore::own_listeners() {
   for (Listener& listener : listeners_) {
     if (!std::exchange(listener.borrowed, false)) continue;
     if (listener.removes_path) unix_paths_.emplace_back(listener.address);
+    if (listener.hash) apply_balance(listener);
   }
+  note_balances();
 }
 
 void ServerCore::disown_listeners() {
   base_.assert_in_loop_thread();
   disowned_ = true;
+  // The group's program, if any, stays with the group; the maps are the kernel's alone then.
+  for (Listener& listener : listeners_) listener.hash.reset();
   for (BoundUnixPath& path : unix_paths_) path.forget();
 }
 
