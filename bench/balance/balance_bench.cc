@@ -10,12 +10,12 @@
 #include <cstdlib>
 #include <memory>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include <fmt/core.h>
 
 #include "leat/base/cpu_set.h"
+#include "leat/net/loop_rebalancer.h"
 #include "leat/net/tcp_server.h"
 #include "leat/reactor/event_loop.h"
 #include "leat/reactor/event_loop_thread.h"
@@ -39,23 +39,22 @@ struct alignas(64) Work {
 class Bench {
  public:
   Bench(EventLoop& base, Balance balance, std::size_t loops, bool rebalance)
-      : base_(base),
-        server_(base, {.loops = loops,
+      : server_(base, {.loops = loops,
                        .cpus = CpuSet::available().value(),
                        .balance = balance,
                        .force_balance = true}),
-        work_(loops) {
+        work_(loops),
+        rebalancer_(base, server_, {.interval = 20ms, .cost = [](const TcpConnection& connection) {
+                                      return connection.context_as<std::uint64_t>();
+                                    }}) {
     server_.on_connection(
-        [](const TcpConnectionPtr& connection) { connection->set_context(std::int64_t{0}); });
+        [](const TcpConnectionPtr& connection) { connection->set_context(std::uint64_t{0}); });
     server_.on_message([this](const TcpConnectionPtr& connection, ReceiveBuffer& input, Timestamp) {
       serve(*connection, input);
     });
     server_.listen(InetAddress::loopback(0)).value();
     server_.start().value();
-    if (rebalance) timer_ = base.run_every(20ms, [this] { even_out(); });
-  }
-  ~Bench() {
-    if (timer_.is_valid()) base_.cancel(timer_);
+    if (rebalance) rebalancer_.start().value();
   }
 
   [[nodiscard]] InetAddress address() const { return server_.addresses().front(); }
@@ -105,43 +104,15 @@ class Bench {
       }
       work.busy.fetch_add(cost.count(), std::memory_order_relaxed);
       work.requests.fetch_add(1, std::memory_order_relaxed);
-      connection.context_as<std::int64_t>() += cost.count();
+      connection.context_as<std::uint64_t>() += static_cast<std::uint64_t>(cost.count());
     }
     connection.send(input.view());
     input.consume_all();
   }
 
-  /// From the busiest loop of the last 20 ms to the least busy one goes the connection whose work
-  /// comes closest to half of the difference.
-  void even_out() {
-    std::vector<std::int64_t> since;
-    seen_.resize(work_.size());
-    for (std::size_t i = 0; i < work_.size(); ++i) {
-      const std::int64_t now = work_[i].busy.load(std::memory_order_relaxed);
-      since.push_back(now - std::exchange(seen_[i], now));
-    }
-    const auto [least, most] = std::ranges::minmax_element(since);
-    const std::int64_t half = (*most - *least) / 2;
-    EventLoop* from = server_.loops()[static_cast<std::size_t>(most - since.begin())];
-    EventLoop* to = server_.loops()[static_cast<std::size_t>(least - since.begin())];
-    const auto best = std::make_shared<std::pair<std::int64_t, TcpConnectionPtr>>(half, nullptr);
-    server_.for_each_connection([from, half, best](const TcpConnectionPtr& connection) {
-      const std::int64_t own = std::exchange(connection->context_as<std::int64_t>(), 0);
-      if (&connection->loop() != from) return;
-      const std::int64_t off = std::abs(own - half);
-      if (own < 2 * half && off < best->first) *best = {off, connection};
-    });
-    // Behind the visits, on the loop that was visited.
-    from->queue_in_loop([to, best] {
-      if (best->second && !best->second->is_moving()) (void)best->second->move_to(*to);
-    });
-  }
-
-  EventLoop& base_;
   TcpServer server_;
   std::vector<Work> work_;
-  std::vector<std::int64_t> seen_;
-  TimerId timer_;
+  LoopRebalancer rebalancer_;
 };
 
 struct Policy {
@@ -160,6 +131,7 @@ int main(int argc, char** argv) {
       Policy{"kernel_hash", Balance::kKernelHash, false},
       Policy{"incoming_cpu", Balance::kIncomingCpu, false},
       Policy{"least_connections", Balance::kLeastConnections, false},
+      Policy{"consistent_hash", Balance::kConsistentHash, false},
       Policy{"standby", Balance::kStandby, false},
       Policy{"kernel_hash, moved", Balance::kKernelHash, true},
   };

@@ -192,9 +192,14 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection>,
   /// connection is closed, after on_close.
   void set_context(std::any context) { context_ = std::move(context); }
   [[nodiscard]] std::any& context() { return context_; }
+  [[nodiscard]] const std::any& context() const { return context_; }
   /// The context, which must be a T.
   template <typename T>
   [[nodiscard]] T& context_as() {
+    return *std::any_cast<T>(&context_);
+  }
+  template <typename T>
+  [[nodiscard]] const T& context_as() const {
     return *std::any_cast<T>(&context_);
   }
 
