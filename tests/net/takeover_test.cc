@@ -311,7 +311,9 @@ TEST_F(TakeoverFailure, OfASecondOneDuringTheFirst) {
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().number(), EBUSY);
   EXPECT_NE(second.error().message().find("another process is taking over"), std::string::npos);
+  EXPECT_FALSE(old.handed_over);
   EXPECT_EQ(first.ready(), 0);
+  EXPECT_TRUE(old.handed_over) << "to the first, which the second has not pushed out";
 }
 
 TEST_F(TakeoverFailure, OfOneThatAsksForNothing) {
@@ -340,6 +342,36 @@ TEST_F(TakeoverFailure, OfGarbageAndOfAnotherVersion) {
   expect_serving(old);
 }
 
+TEST_F(TakeoverFailure, OfAnotherVersionIsNamedOnBothSides) {
+  // A request as a process of version 2 would send it, and such a process's answer.
+  const std::string other("LEAT\x02\0\x01\0\0\0\0\0\0\0\0\0", 16);
+  Old old;
+  const UniqueFd peer = plain_peer(old.path());
+  ASSERT_EQ(::send(peer.get(), other.data(), other.size(), MSG_NOSIGNAL), 16);
+  ASSERT_TRUE(wait_until([&] { return old.failures == 1; }));
+  auto refused = internal::receive_message(peer.get(), true);
+  ASSERT_TRUE(refused && *refused) << "the reason comes before the end";
+  EXPECT_EQ((*refused)->kind, TakeoverMessage::Kind::kRefused);
+  EXPECT_NE((*refused)->text.find("speaks version 2, this one 1"), std::string::npos)
+      << (*refused)->text;
+
+  const InetAddress path = takeover_name();
+  const UniqueFd later(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(::bind(later.get(), path.get(), path.size()), 0);
+  ASSERT_EQ(::listen(later.get(), 4), 0);
+  std::thread answering([&] {
+    const UniqueFd asking(::accept4(later.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    EXPECT_EQ(::send(asking.get(), other.data(), other.size(), MSG_NOSIGNAL), 16);
+  });
+  const Result<Takeover> takeover = Takeover::request(path, kLimit);
+  answering.join();
+  ASSERT_FALSE(takeover);
+  EXPECT_EQ(takeover.error().number(), EPROTO);
+  EXPECT_NE(takeover.error().message().find("speaks version 2, this one 1"), std::string::npos)
+      << takeover.error().message();
+  expect_serving(old);
+}
+
 TEST_F(TakeoverFailure, OfReadyOutOfTurn) {
   Old old;
   const UniqueFd peer = plain_peer(old.path());
@@ -351,7 +383,9 @@ TEST_F(TakeoverFailure, OfReadyOutOfTurn) {
 }
 
 TEST_F(TakeoverFailure, OfOneThatTakesTooLong) {
-  Old old({.loops = 2}, {.ready_time = std::chrono::milliseconds(30)});
+  // Longer than any wait: it is ready_time that ends it.
+  Old old({.loops = 2},
+          {.request_time = std::chrono::hours(1), .ready_time = std::chrono::milliseconds(30)});
   {
     New late(Takeover::request(old.path(), kLimit).value(), old.address());
     ASSERT_TRUE(wait_until([&] { return old.failures == 1; }));
@@ -359,6 +393,16 @@ TEST_F(TakeoverFailure, OfOneThatTakesTooLong) {
   }
   EXPECT_TRUE(echoes(old.address()));
   EXPECT_FALSE(old.handed_over);
+}
+
+TEST_F(TakeoverFailure, IsNotToTakeLongerThanARequestMay) {
+  Old old({.loops = 2},
+          {.request_time = std::chrono::milliseconds(30), .ready_time = std::chrono::hours(1)});
+  New slow(Takeover::request(old.path(), kLimit).value(), old.address());
+  std::this_thread::sleep_for(std::chrono::milliseconds(150));
+  EXPECT_EQ(old.failures, 0);
+  EXPECT_EQ(slow.ready(), 0);
+  EXPECT_TRUE(old.handed_over);
 }
 
 TEST_F(TakeoverFailure, OfTheOldOneMakesTheNewOneTheOnlyOne) {
