@@ -21,10 +21,11 @@ struct steering_event {
   unsigned int socket_receive_queue;  // sent: that of its socket; 0xffff if none
   unsigned short source_port;
   unsigned short destination_port;
-  unsigned int number;       // the first four bytes of the UDP payload, host order
+  unsigned int number;       // the first four bytes of the UDP payload, or TCP's sequence number
+  unsigned int may_reorder;  // sent: skb->ooo_okay, by which TCP allows another queue
 };
 
-// Which packets: IPv4 on one device of one network namespace each way.
+// Which packets: TCP and UDP over IPv4 and IPv6, on one device of one network namespace each way.
 struct steering_filter {
   unsigned int receive_namespace;  // inode number
   unsigned int receive_device;     // ifindex

@@ -11,6 +11,7 @@
 //     net_dev_start_xmit                        the transmit queue it goes to
 #include <linux/bpf.h>
 
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
@@ -45,6 +46,7 @@ struct sk_buff {
   __u16 queue_mapping;
   __be16 protocol;
   unsigned char *data;
+  __u8 ooo_okay : 1;
 };
 #pragma clang attribute pop
 
@@ -73,34 +75,61 @@ struct {
   __type(value, struct entrance);
 } entered SEC(".maps");
 
-struct headers {
-  struct {
-    __u8 version_and_length;
-    __u8 rest[19];
-  } ip;
+enum { IPV4 = 0x0800, IPV6 = 0x86dd, TCP = 6, UDP = 17 };
+
+struct ipv4_header {
+  __u8 version_and_length;
+  __u8 service_to_life[8];
+  __u8 protocol;
+  __u8 rest[10];
+};
+struct ipv6_header {
+  __u8 version_to_length[6];
+  __u8 protocol;
+  __u8 rest[33];
+};
+// TCP's sequence number lies behind the ports; UDP has length and checksum there.
+struct transport_header {
   __be16 source_port;
   __be16 destination_port;
-  __u8 length_and_checksum[4];
-  __be32 number;
+  __be32 sequence;
+  __be32 payload;
 };
 
 static int is_on(struct net_device *dev, __u32 namespace, __u32 ifindex) {
   return dev->ifindex == ifindex && dev->nd_net.net->ns.inum == namespace;
 }
 
+// Where the transport's header is, and which; 0 for what is neither TCP nor UDP, or has options.
+static __u32 find_transport(struct sk_buff *skb, const void *ip, const void **transport) {
+  if (skb->protocol == bpf_htons(IPV4)) {
+    struct ipv4_header header;
+    if (bpf_probe_read_kernel(&header, sizeof(header), ip)) return 0;
+    *transport = ip + sizeof(header);
+    return header.version_and_length == 0x45 ? header.protocol : 0;
+  }
+  if (skb->protocol != bpf_htons(IPV6)) return 0;
+  struct ipv6_header header;
+  if (bpf_probe_read_kernel(&header, sizeof(header), ip)) return 0;
+  *transport = ip + sizeof(header);
+  return header.protocol;
+}
+
 static void report(struct sk_buff *skb, const struct steering_event *seen, const void *ip) {
-  struct headers headers;
-  if (bpf_probe_read_kernel(&headers, sizeof(headers), ip)) return;
-  if (headers.ip.version_and_length != 0x45) return;
+  const void *transport = 0;
+  struct transport_header header;
+  __u32 protocol = find_transport(skb, ip, &transport);
+  if (protocol != TCP && protocol != UDP) return;
+  if (bpf_probe_read_kernel(&header, sizeof(header), transport)) return;
   struct steering_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
   if (!event) return;
   *event = *seen;
   event->hash = skb->hash;
   event->cpu = bpf_get_smp_processor_id();
   event->queue = skb->queue_mapping;
-  event->source_port = bpf_ntohs(headers.source_port);
-  event->destination_port = bpf_ntohs(headers.destination_port);
-  event->number = bpf_ntohl(headers.number);
+  event->source_port = bpf_ntohs(header.source_port);
+  event->destination_port = bpf_ntohs(header.destination_port);
+  event->number = bpf_ntohl(protocol == TCP ? header.sequence : header.payload);
   bpf_ringbuf_submit(event, 0);
 }
 
@@ -125,7 +154,7 @@ SEC("tp_btf/netif_receive_skb")
 int BPF_PROG(on_receive, struct sk_buff *skb) {
   __u32 zero = 0;
   const struct steering_filter *wanted = bpf_map_lookup_elem(&filter, &zero);
-  if (!wanted || skb->protocol != bpf_htons(0x0800)) return 0;
+  if (!wanted) return 0;
   if (!is_on(skb->dev, wanted->receive_namespace, wanted->receive_device)) return 0;
   __u64 key = (__u64)skb;
   const struct entrance *entrance = bpf_map_lookup_elem(&entered, &key);
@@ -143,11 +172,12 @@ SEC("tp_btf/net_dev_start_xmit")
 int BPF_PROG(on_transmit, struct sk_buff *skb, struct net_device *dev) {
   __u32 zero = 0;
   const struct steering_filter *wanted = bpf_map_lookup_elem(&filter, &zero);
-  if (!wanted || skb->protocol != bpf_htons(0x0800)) return 0;
+  if (!wanted) return 0;
   if (!is_on(dev, wanted->send_namespace, wanted->send_device)) return 0;
   struct steering_event event = {.kind = STEERING_SENT, .socket_receive_queue = 0xffff};
   struct sock *sk = skb->sk;
   if (sk) event.socket_receive_queue = sk->__sk_common.skc_rx_queue_mapping;
+  event.may_reorder = BPF_CORE_READ_BITFIELD_PROBED(skb, ooo_okay);
   report(skb, &event, skb->data + 14);
   return 0;
 }

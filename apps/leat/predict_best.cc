@@ -7,7 +7,10 @@
 #include <utility>
 
 #include "leat/base/random.h"
+#include "leat/steering/nearest_queue_map.h"
 #include "leat/steering/rps_map.h"
+
+#include "apps/leat/predict_model.h"
 
 namespace leat::app {
 
@@ -52,7 +55,10 @@ std::uint64_t packets_of(const std::vector<PredictFlow>& flows) {
 class Search {
  public:
   Search(const PredictOptions& options, std::vector<PredictFlow> flows)
-      : options_(options), flows_(std::move(flows)), hashes_(flows_.size()) {}
+      : options_(options),
+        flows_(std::move(flows)),
+        hashes_(flows_.size()),
+        nearest_(nearest_queues(options)) {}
 
   Result<PredictBest> run() {
     PredictBest found;
@@ -151,8 +157,10 @@ class Search {
     std::vector<Load> queues(options_.queues);
     std::vector<Load> cpus(static_cast<std::size_t>(options_.cpus));
     for (std::size_t i = 0; i < flows_.size(); ++i) {
-      const std::size_t queue = table.queue(hashes_[i].card);
-      std::size_t cpu = queue % cpus.size();
+      std::size_t queue = table.queue(hashes_[i].card);
+      // What filters bring there once a flow has been read.
+      if (options_.arfs) queue = nearest_.queue_of(flows_[i].reader);
+      auto cpu = static_cast<std::size_t>(interrupt_cpu(queue, options_.cpus));
       if (options_.rfs != 0) {
         cpu = static_cast<std::size_t>(flows_[i].reader);
       } else if (!map->empty()) {
@@ -177,6 +185,7 @@ class Search {
   const PredictOptions& options_;
   std::vector<PredictFlow> flows_;
   std::vector<Hashed> hashes_;
+  const steering::NearestQueueMap nearest_;
 };
 
 }  // namespace

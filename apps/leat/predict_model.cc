@@ -37,6 +37,26 @@ std::uint32_t to_length(std::size_t length) {
 
 }  // namespace
 
+int interrupt_cpu(std::size_t queue, int cpus) {
+  return static_cast<int>(queue % static_cast<std::size_t>(cpus));
+}
+
+NearestQueueMap nearest_queues(const PredictOptions& options) {
+  // Each CPU a core of its own, all on one node: the forecast knows no more of the machine.
+  Topology flat;
+  flat.online = CpuSet::range(0, options.cpus - 1);
+  for (int cpu = 0; cpu < options.cpus; ++cpu) {
+    flat.cpus.push_back(
+        {.number = cpu, .package = 0, .core = cpu, .node = 0, .siblings = CpuSet::of(cpu)});
+  }
+  const auto queues = static_cast<std::uint16_t>(options.queues);
+  NearestQueueMap nearest(std::move(flat), options.cpus, queues);
+  for (std::uint16_t queue = 0; queue < queues; ++queue) {
+    nearest.set_affinity(queue, CpuSet::of(interrupt_cpu(queue, options.cpus)));
+  }
+  return nearest;
+}
+
 Result<std::unique_ptr<PredictModel>> PredictModel::create(const PredictOptions& options) {
   Result<IndirectionTable> table = make_table(options.card, options.queues);
   if (!table) return std::move(table).error();
@@ -85,27 +105,8 @@ Result<void> PredictModel::set_up(const PredictOptions& options) {
   if (options.flow_limit) {
     if (auto set = steering_.set_flow_limit(interrupted); !set) return set;
   }
-  if (arfs_) enable_arfs(options.cpus);
+  if (arfs_) steering_.enable_arfs(nearest_queues(options), filters_);
   return {};
-}
-
-void PredictModel::enable_arfs(int cpus) {
-  // Each CPU a core of its own, all on one node: the forecast knows no more of the machine.
-  Topology flat;
-  flat.online = CpuSet::range(0, cpus - 1);
-  for (int cpu = 0; cpu < cpus; ++cpu) {
-    flat.cpus.push_back(
-        {.number = cpu, .package = 0, .core = cpu, .node = 0, .siblings = CpuSet::of(cpu)});
-  }
-  NearestQueueMap nearest(std::move(flat), cpus, static_cast<std::uint16_t>(queues_.size()));
-  for (std::size_t queue = 0; queue < queues_.size(); ++queue) {
-    nearest.set_affinity(static_cast<std::uint16_t>(queue), CpuSet::of(interrupt_cpu(queue)));
-  }
-  steering_.enable_arfs(std::move(nearest), filters_);
-}
-
-int PredictModel::interrupt_cpu(std::size_t queue) const {
-  return static_cast<int>(queue % workers_.size());
 }
 
 std::uint32_t PredictModel::flow_of(const wire::FlowKey& key) {

@@ -11,6 +11,7 @@
 #include "leat/base/result.h"
 #include "leat/steering/filter_table.h"
 #include "leat/steering/indirection_table.h"
+#include "leat/steering/nearest_queue_map.h"
 #include "leat/steering/receive_steering.h"
 #include "leat/steering/rss_hash.h"
 #include "leat/steering/software_flow_hash.h"
@@ -21,6 +22,11 @@
 #include "apps/leat/predict_result.h"
 
 namespace leat::app {
+
+/// The CPU that a queue interrupts.
+[[nodiscard]] int interrupt_cpu(std::size_t queue, int cpus);
+/// By which queue aRFS reaches each CPU.
+[[nodiscard]] steering::NearestQueueMap nearest_queues(const PredictOptions& options);
 
 /// The card hashes a packet and puts it on a queue, whose interrupt goes to CPU (queue mod CPUs).
 /// That CPU handles it, or gives it to another's backlog, by the same code that steers real
@@ -68,7 +74,6 @@ class PredictModel {
                steering::IndirectionTable table, steering::ReceiveSteering steering,
                steering::FilterTable filters);
   [[nodiscard]] Result<void> set_up(const PredictOptions& options);
-  void enable_arfs(int cpus);
 
   std::uint32_t flow_of(const wire::FlowKey& key);
   void advance(Duration now);
@@ -76,7 +81,9 @@ class PredictModel {
   void wake(int cpu);
   bool step(int cpu);
   void handled(int cpu, Packet packet);
-  [[nodiscard]] int interrupt_cpu(std::size_t queue) const;
+  [[nodiscard]] int interrupt_cpu(std::size_t queue) const {
+    return app::interrupt_cpu(queue, static_cast<int>(workers_.size()));
+  }
   Worker& worker(int cpu) { return workers_[static_cast<std::size_t>(cpu)]; }
 
   steering::RssHash hash_;

@@ -51,7 +51,8 @@ struct TcpServerOptions {
   bool share_port = false;
   /// With a listener on every loop (see Balance): resize_loops() keeps those of loops that stop
   /// accepting, and other loops accept from them. Off: those are closed, which spreads connections
-  /// evenly over the rest, but loses the ones that wait in them unless requests migrate.
+  /// evenly over the rest, but loses requests that are half open there unless they migrate. What
+  /// waits to be accepted is accepted first.
   bool keep_listeners = true;
   /// What waits in a listener that closes goes to others of its SO_REUSEPORT group, also to those
   /// of other processes (attach_request_migration()). A warning in the log says if neither this

@@ -11,7 +11,11 @@ Result<void> QueueFlowTable::set_size(std::size_t entries) {
                                    std::to_string(kMaxEntries));
   }
   flows_.assign(entries == 0 ? 0 : std::bit_ceil(entries), QueueFlow());
-  if (entries == 0) flows_.shrink_to_fit();
+  filter_hashes_.assign(flows_.size(), 0);
+  if (entries == 0) {
+    flows_.shrink_to_fit();
+    filter_hashes_.shrink_to_fit();
+  }
   log_ = entries == 0 ? 0 : static_cast<unsigned>(std::countr_zero(flows_.size()));
   return {};
 }

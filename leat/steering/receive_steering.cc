@@ -147,13 +147,13 @@ QueueFlow* ReceiveSteering::program_filter(QueueFlow& flow, std::size_t queue, s
   const std::uint32_t flow_id = table.slot(hash);
   QueueFlow& slot = table.at(flow_id);
   if (rules_.filter == FilterRule::kDoNotOverwriteActive && slot.filter != QueueFlow::kNoFilter &&
-      is_active(slot, table) && (slot.hash != hash || slot.cpu == cpu)) {
+      is_active(slot, table) && (table.filter_hash(flow_id) != hash || slot.cpu == cpu)) {
     return nullptr;
   }
   const auto id = filters_->program(hash, target, flow_id);
   if (!id) return nullptr;
   slot.filter = *id;
-  slot.hash = hash;
+  table.filter_hash(flow_id) = hash;
   if (flow.filter == *id) flow.filter = QueueFlow::kNoFilter;
   return &slot;
 }

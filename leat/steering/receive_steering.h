@@ -87,7 +87,8 @@ class ReceiveSteering {
   /// False if nothing steers the packets of this queue, so that a hash would be for nothing.
   [[nodiscard]] bool wants_hash(std::size_t queue) const;
   /// Decides for one packet, in the order of the kernel's get_rps_cpu(), and moves its flow if that
-  /// is due. `hash` 0 means none. A queue that is not there: kStayHere.
+  /// is due. `hash` 0 means none. A queue that is not there: kStayHere. Enqueue each packet before
+  /// the next is steered, for whether a flow may move depends on what is in the queues.
   [[nodiscard]] SteeringDecision steer(std::size_t queue, std::uint32_t hash);
 
   enum class Enqueued : std::uint8_t {

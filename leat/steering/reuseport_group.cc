@@ -104,7 +104,8 @@ std::optional<std::uint64_t> ReuseportGroup::by_hash(const Packet& packet) const
 
 std::optional<std::uint64_t> ReuseportGroup::migrate(std::uint64_t id, const Packet& packet) const {
   if (!find(first_closed(), slots_.size(), id)) return std::nullopt;
-  return select(packet);
+  if (size_ == 0) return std::nullopt;
+  return program_migrates_ ? select(packet) : by_hash(packet);
 }
 
 }  // namespace leat::steering

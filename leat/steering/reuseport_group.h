@@ -58,14 +58,19 @@ class ReuseportGroup {
   bool close(std::uint64_t id, bool migrate = false);
   /// Nothing of a closed socket is left. False if it is not there.
   bool forget(std::uint64_t id);
-  /// An empty one removes it.
-  void set_program(Program program) { program_ = std::move(program); }
+  /// An empty one removes it. `migrates`: it was loaded for migration too
+  /// (BPF_SK_REUSEPORT_SELECT_OR_MIGRATE); any other is not asked where a request migrates to.
+  void set_program(Program program, bool migrates = false) {
+    program_ = std::move(program);
+    program_migrates_ = migrates;
+  }
   void set_incoming_cpu(std::uint64_t id, std::optional<int> cpu);
 
   /// The id of the socket that gets the packet; nothing if there is none or the program refuses.
   [[nodiscard]] std::optional<std::uint64_t> select(const Packet& packet) const;
-  /// The socket that takes over a request, or a connection not yet accepted, of closed socket `id`;
-  /// nothing if it was closed without migration or nobody listens: then it is lost.
+  /// The socket that takes over a request, or a connection not yet accepted, of closed socket `id`:
+  /// by the program if that migrates, else by the hash. Nothing if it was closed without migration,
+  /// nobody listens or the program refuses: then it is lost.
   [[nodiscard]] std::optional<std::uint64_t> migrate(std::uint64_t id, const Packet& packet) const;
 
   [[nodiscard]] std::size_t size() const { return size_; }
@@ -86,6 +91,7 @@ class ReuseportGroup {
   std::size_t closed_ = 0;
   std::size_t with_incoming_cpu_ = 0;
   Program program_;
+  bool program_migrates_ = false;
 };
 
 }  // namespace leat::steering

@@ -150,6 +150,14 @@ class Spread(Predict):
         self.assertEqual(report["queues"][1]["flows"], self.flows)
         self.assertEqual(report["filters"]["most"], elsewhere)
 
+    def test_arfs_makes_the_queues_the_readers_in_what_is_tried(self):
+        report = self.predict(pcap(self.trace(40)), "--queues", 4, "--rfs", 1 << 20, "--arfs",
+                              "--readers", "1")
+        for trial in ("as_asked", "same_key", "best"):
+            self.assertEqual(report["best"][trial]["queue_imbalance"], 4, trial)
+        self.assertEqual(report["best"]["best"], report["best"]["as_asked"])
+        self.assertGreater(report["queue_imbalance"], 3.7)
+
     def test_readers_take_flows_in_turn(self):
         trace = pcap([(n, flow_packet(n)) for n in range(8)])
         report = self.predict(trace, "--queues", 4, "--readers", "1,3")
@@ -313,6 +321,25 @@ class Reports(Predict):
         self.assertEqual(run_leat("predict", trace, "--queues", 3, "--svg", picture).returncode, 0)
         root = xml.etree.ElementTree.parse(picture).getroot()
         self.assertEqual(len(root.findall("{http://www.w3.org/2000/svg}rect")), 1 + 3 + 3)
+
+    def test_the_picture_has_room_for_long_names(self):
+        name = b"a trace of \xff and of \xc3\xa4 " + b"with a long name" * 8
+        trace = os.path.join(os.fsencode(self.folder), name)
+        with open(trace, "wb") as file:
+            file.write(pcap([(0, flow_packet(1))]))
+        picture = os.path.join(self.folder, "spread.svg")
+        key = "6d5a" * 100
+        done = subprocess.run([LEAT, "predict", trace, "--queues", "1", "--key", key,
+                               "--svg", picture], capture_output=True, timeout=DEADLINE, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        svg = "{http://www.w3.org/2000/svg}"
+        root = xml.etree.ElementTree.parse(picture).getroot()  # well-formed, and UTF-8
+        caption = [text for text in root.findall(svg + "text") if "class" not in text.attrib
+                   and float(text.attrib["y"]) < float(root.find(f"{svg}text[@class='title']").attrib["y"])]
+        self.assertLessEqual(max(len(text.text) for text in caption), 84, "13 pixels, 720 wide")
+        whole = "".join(text.text for text in caption)
+        self.assertIn("of ? and of \u00e4 with", whole)
+        self.assertIn(key, whole)
 
     def test_a_picture_that_cannot_be_written(self):
         trace = self.file(pcap([(0, flow_packet(1))]))

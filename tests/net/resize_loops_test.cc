@@ -1,9 +1,12 @@
 // Changing the number of loops that accept, and stopping with clients that have not spoken yet.
+#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -11,12 +14,14 @@
 #include "leat/net/tcp_server.h"
 #include "leat/reactor/event_loop_thread_pool.h"
 
+#include "support/descriptor_limit.h"
 #include "support/raw_client.h"
 #include "support/server_fixture.h"
 
 namespace leat {
 namespace {
 
+using testing::DescriptorLimit;
 using testing::echo;
 using testing::RawClient;
 using testing::run_on;
@@ -142,6 +147,55 @@ TEST_P(ResizeLoops, ListenersMayBeClosedInstead) {
   }
 }
 
+// Whatever step of it fails: loops that were to begin do not, and those that accepted go on.
+TEST_P(ResizeLoops, WithoutDescriptorsAllIsAsBefore) {
+  if (GetParam() == Balance::kRoundRobin) GTEST_SKIP() << "it opens none";
+  ServerFixture fixture({.loops = 2, .max_loops = 5, .balance = GetParam()});
+  fixture.server().on_message(echo);
+  fixture.start();
+  int failed = 0;
+  for (int more = 0; more < 64; ++more) {
+    Result<void> resized;
+    {
+      const DescriptorLimit limit(more);
+      resized = resize(fixture, 5);
+    }
+    if (resized) break;
+    ++failed;
+    EXPECT_EQ(resized.error().number(), EMFILE) << resized.error().message();
+    EXPECT_EQ(fixture.server().accepting_loops(), 2u);
+    const std::vector<std::uint64_t> each = spread(fixture, 20);
+    EXPECT_EQ(each[0] + each[1], 20u) << "with " << more << " descriptors";
+  }
+  EXPECT_GE(failed, 3);
+  EXPECT_EQ(fixture.server().accepting_loops(), 5u);
+}
+
+TEST_P(ResizeLoops, AListenThatFailsLeavesNobodyListening) {
+  ServerFixture fixture({.loops = 4, .balance = GetParam()});
+  fixture.server().on_message(echo);
+  fixture.start();
+  // A port that is free, and not given out again by itself meanwhile.
+  ServerFixture other({.share_port = true});
+  other.start();
+  const InetAddress address = other.address();
+  other.destroy();
+  int failed = 0;
+  for (int more = 0; more < 64; ++more) {
+    Result<void> listening;
+    {
+      const DescriptorLimit limit(more);
+      run_on(fixture.base(), [&] { listening = fixture.server().listen(address); });
+    }
+    if (listening) break;
+    ++failed;
+    EXPECT_FALSE(RawClient(address).connected()) << "with " << more << " descriptors";
+  }
+  EXPECT_GE(failed, GetParam() == Balance::kRoundRobin ? 1 : 4);
+  RawClient client(address);
+  EXPECT_TRUE(client.send("x") && client.read(1) == "x");
+}
+
 INSTANTIATE_TEST_SUITE_P(EveryBalance, ResizeLoops,
                          ::testing::Values(Balance::kKernelHash, Balance::kRoundRobin,
                                            Balance::kShared, Balance::kIncomingCpu,
@@ -150,6 +204,60 @@ INSTANTIATE_TEST_SUITE_P(EveryBalance, ResizeLoops,
                          [](const auto& parameter) {
                            return std::string(to_string(parameter.param));
                          });
+
+// While connections wait in the listeners of loops that are to stop accepting.
+class ResizeWithWaiting : public ::testing::Test {
+ protected:
+  static constexpr std::size_t kClients = 256;
+
+  /// Fills the queues while no loop turns, and then goes from 4 loops to 1. One connection is taken
+  /// at a time, and slowly, so most still wait when a loop is told.
+  void resize_with_waiting(ServerFixture& fixture) {
+    fixture.server().on_message(echo);
+    fixture.server().on_connection(
+        [](const TcpConnectionPtr&) { std::this_thread::sleep_for(std::chrono::milliseconds(3)); });
+    fixture.start();
+    std::atomic<bool> go{false};
+    for (EventLoop* loop : fixture.server().loops()) {
+      loop->queue_in_loop([&go] { go.wait(false); });
+    }
+    for (std::size_t i = 0; i < kClients; ++i) {
+      clients.emplace_back(fixture.address());
+      ASSERT_TRUE(clients.back().connected() && clients.back().send("x"));
+    }
+    // The base loop waits for the others, which wait for this.
+    fixture.base().queue_in_loop([&go] {
+      go = true;
+      go.notify_all();
+    });
+    Result<void> resized;
+    run_on(fixture.base(), [&] { resized = fixture.server().resize_loops(1); });
+    ASSERT_TRUE(resized);
+    for (RawClient& client : clients) answered += client.read(1) == "x";
+    for (const NetCounters* loop : fixture.server().counters()) {
+      accepted.push_back(loop->accepted.load());
+    }
+  }
+
+  std::vector<RawClient> clients;
+  std::size_t answered = 0;
+  std::vector<std::uint64_t> accepted;
+};
+
+TEST_F(ResizeWithWaiting, ClosedListenersAreEmptiedFirst) {
+  ServerFixture fixture(
+      {.loops = 4, .balance = Balance::kKernelHash, .keep_listeners = false, .accept_batch = 1});
+  resize_with_waiting(fixture);
+  EXPECT_EQ(answered, kClients);
+  EXPECT_LT(accepted[0], kClients / 2) << "the others took what they had";
+}
+
+TEST_F(ResizeWithWaiting, KeptListenersAreLeftToTheOthers) {
+  ServerFixture fixture({.loops = 4, .balance = Balance::kKernelHash, .accept_batch = 1});
+  resize_with_waiting(fixture);
+  EXPECT_EQ(answered, kClients);
+  EXPECT_GT(accepted[0], kClients / 2) << "a quarter of them were in its own";
+}
 
 TEST(ResizeLoopsOfAPool, GoesUpToItsSize) {
   EventLoopThread base_thread;

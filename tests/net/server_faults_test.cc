@@ -15,6 +15,7 @@
 
 #include "leat/net/tcp_server.h"
 
+#include "support/descriptor_limit.h"
 #include "support/raw_client.h"
 #include "support/server_fixture.h"
 
@@ -22,27 +23,10 @@ namespace leat {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::DescriptorLimit;
 using testing::RawClient;
 using testing::ServerFixture;
 using testing::wait_until;
-
-/// While it lives, the process can open so many more descriptors.
-class DescriptorLimit {
- public:
-  explicit DescriptorLimit(int more) {
-    ::getrlimit(RLIMIT_NOFILE, &before_);
-    const int next = ::dup(0);
-    ::close(next);
-    const rlimit now{.rlim_cur = static_cast<rlim_t>(next + more), .rlim_max = before_.rlim_max};
-    ::setrlimit(RLIMIT_NOFILE, &now);
-  }
-  ~DescriptorLimit() { ::setrlimit(RLIMIT_NOFILE, &before_); }
-  DescriptorLimit(const DescriptorLimit&) = delete;
-  DescriptorLimit& operator=(const DescriptorLimit&) = delete;
-
- private:
-  rlimit before_{};
-};
 
 bool is_served(const InetAddress& address) {
   RawClient client(address);

@@ -153,6 +153,24 @@ TEST(ReuseportGroup, HalfOfTheFlowsMoveWhenTheGroupChanges) {
   }
 }
 
+// With net.ipv4.tcp_migrate_req a request migrates by its hash, unless the program was loaded for
+// migration (expected_attach_type in reuseport_migrate_sock()).
+TEST(ReuseportGroup, AProgramChoosesForMigratedRequestsOnlyIfItIsMadeForThat) {
+  constexpr std::uint32_t kTowardsTheLast = 0xffff'ffff;
+  for (const bool migrates : {false, true}) {
+    ReuseportGroup group = group_of(4);
+    group.set_program(
+        [](const Packet&) { return ReuseportVerdict{ReuseportVerdict::Kind::kIndex, 1}; },
+        migrates);
+    EXPECT_EQ(group.select({.hash = kTowardsTheLast}), 1u);
+    ASSERT_TRUE(group.close(0, true));  // 3, 1, 2 are left, in this order
+    EXPECT_EQ(group.migrate(0, {.hash = kTowardsTheLast}), migrates ? 1u : 2u);
+    group.set_program(
+        [](const Packet&) { return ReuseportVerdict{ReuseportVerdict::Kind::kDrop, 0}; }, migrates);
+    EXPECT_EQ(group.migrate(0, {.hash = kTowardsTheLast}).has_value(), !migrates);
+  }
+}
+
 // Half-open and queued connections of a closed socket, over four listeners: lost, or migrated.
 TEST(ReuseportGroup, OnlyClosingLosesAndMigrationLosesNothing) {
   for (const bool migrate : {false, true}) {

@@ -99,7 +99,10 @@ std::vector<steering_event> KernelFixture::seen(steering_event_kind kind, std::s
   auto last = Clock::now();
   while (events.size() < count && Clock::now() - last < std::chrono::milliseconds(200)) {
     for (const steering_event& event : watch->take()) {
-      if (event.kind != static_cast<unsigned>(kind)) continue;
+      if (event.kind != static_cast<unsigned>(kind)) {
+        others.push_back(event);
+        continue;
+      }
       events.push_back(event);
       last = Clock::now();
     }

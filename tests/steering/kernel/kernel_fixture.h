@@ -37,6 +37,8 @@ class KernelFixture : public ::testing::Test {
   /// machine at rest; under load the kernel skips a tracing program on a CPU where it is running
   /// already (it was preempted there), so some may be missing: compare those that are there.
   std::vector<steering_event> seen(steering_event_kind kind, std::size_t count);
+  /// What seen() passed over since it was cleared: packets of the other kind.
+  std::vector<steering_event> others;
 
   std::unique_ptr<VethWorld> world;
   std::unique_ptr<SteeringWatch> watch;

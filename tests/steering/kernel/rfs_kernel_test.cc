@@ -93,6 +93,7 @@ class RfsKernel : public leat::testing::KernelFixture {
 TEST_F(RfsKernel, EveryPacketOfReadersThatStay) {
   std::size_t by_rfs = 0;
   std::size_t compared = 0;
+  std::size_t lost = 0;
   for (const CpuSet& rps : {CpuSet(), CpuSet::of(0), CpuSet::of(1), CpuSet::of({0, 1})}) {
     for (const int sender : {0, 1}) {
       SCOPED_TRACE("rps_cpus " + rps.to_mask() + ", sender on CPU " + std::to_string(sender));
@@ -127,16 +128,25 @@ TEST_F(RfsKernel, EveryPacketOfReadersThatStay) {
       for (std::size_t i = first; i < events.size(); ++i) {
         const steering_event& event = events[i];
         if (!alone.contains(event.destination_port)) continue;
-        const SteeringDecision decision = model.steer(receive_queue(event), event.hash);
+        const std::size_t queue = receive_queue(event);
+        const SteeringDecision decision = model.steer(queue, event.hash);
         const bool stays = decision.cpu == SteeringDecision::kStayHere;
-        EXPECT_EQ(event.cpu, stays ? event.entry_cpu : static_cast<unsigned>(decision.cpu))
-            << "port " << event.destination_port << " queue " << event.queue;
+        if (event.cpu != (stays ? event.entry_cpu : static_cast<unsigned>(decision.cpu))) {
+          ++lost;
+          EXPECT_EQ(decision.by, SteeringDecision::By::kRfs) << "the map allows no doubt";
+          EXPECT_EQ(event.cpu,
+                    rps.empty() ? event.entry_cpu
+                                : static_cast<unsigned>(model.rps_map(queue).cpu_for(event.hash)))
+              << "port " << event.destination_port << " queue " << event.queue;
+        }
         by_rfs += decision.by == SteeringDecision::By::kRfs;
         ++compared;
       }
     }
   }
   EXPECT_GT(compared, 8u * 24 * 20 / 2) << "half of them or more were seen";
+  // The table is the whole machine's: another program's flow may take a slot, and then RPS decides.
+  EXPECT_LE(lost, compared / 20);
   EXPECT_GT(by_rfs, compared / 2) << "RFS steered them";
   EXPECT_LT(by_rfs, compared) << "but for the queue without a table";
 }

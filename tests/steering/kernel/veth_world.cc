@@ -84,14 +84,17 @@ std::string VethWorld::make() {
       return void(why = "ip (iproute2) could not make a veth");
     }
     near_device_ = ::if_nametoindex("lv0");
-    if (!run(fmt::format("ip addr add {}/24 dev lv0 && ip link set lv0 up && ip link set lo up",
-                         kNearAddress))) {
+    if (!run(fmt::format("ip addr add {}/24 dev lv0 && ip addr add {}/64 dev lv0 nodad && "
+                         "ip link set lv0 up && ip link set lo up",
+                         kNearAddress, kNearAddress6))) {
       why = "ip could not set up lv0";
     }
   });
   if (!why.empty()) return why;
   in_far([&] {
-    if (!run(fmt::format("ip addr add {}/24 dev lv1 && ip link set lv1 up", kFarAddress))) {
+    if (!run(fmt::format("ip addr add {}/24 dev lv1 && ip addr add {}/64 dev lv1 nodad && "
+                         "ip link set lv1 up",
+                         kFarAddress, kFarAddress6))) {
       why = "ip could not set up lv1";
     }
   });

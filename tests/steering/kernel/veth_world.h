@@ -17,6 +17,7 @@ namespace leat::testing {
 ///
 ///     namespace "near"                        namespace "far"
 ///     lv0 10.77.0.1  ----- 4 queues -----     lv1 10.77.0.2
+///         fd77::1                                 fd77::2
 ///     settings below are lv0's
 ///
 /// Destroying it puts rps_sock_flow_entries back, which the whole machine has in common.
@@ -25,6 +26,8 @@ class VethWorld {
   static constexpr std::size_t kQueues = 4;
   static constexpr const char* kNearAddress = "10.77.0.1";
   static constexpr const char* kFarAddress = "10.77.0.2";
+  static constexpr const char* kNearAddress6 = "fd77::1";
+  static constexpr const char* kFarAddress6 = "fd77::2";
 
   /// nullptr where that is not possible, and then `why` says what is missing.
   static std::unique_ptr<VethWorld> create(std::string& why);
