@@ -9,44 +9,8 @@
 //     netif_receive_skb                         the CPU that has it now
 //     (XPS decides)
 //     net_dev_start_xmit                        the transmit queue it goes to
-#include <linux/bpf.h>
-
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_tracing.h>
-
 #include "steering_event.h"
-
-// The parts of the kernel's structures that are read; the loader finds them in its BTF.
-#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
-struct ns_common {
-  unsigned int inum;
-};
-struct net {
-  struct ns_common ns;
-};
-typedef struct {
-  struct net *net;
-} possible_net_t;
-struct net_device {
-  int ifindex;
-  possible_net_t nd_net;
-};
-struct sock_common {
-  unsigned short skc_rx_queue_mapping;
-};
-struct sock {
-  struct sock_common __sk_common;
-};
-struct sk_buff {
-  struct net_device *dev;
-  struct sock *sk;
-  unsigned int hash;
-  __u16 queue_mapping;
-  __be16 protocol;
-  unsigned char *data;
-};
-#pragma clang attribute pop
+#include "watched_packet.h"
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -60,19 +24,6 @@ struct {
   __uint(max_entries, 1 << 22);
 } events SEC(".maps");
 
-struct entrance {
-  __u32 cpu;
-  __u32 entry;
-};
-
-// Packets that never reach netif_receive_skb() must not fill it.
-struct {
-  __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, 8192);
-  __type(key, __u64);
-  __type(value, struct entrance);
-} entered SEC(".maps");
-
 struct headers {
   struct {
     __u8 version_and_length;
@@ -83,10 +34,6 @@ struct headers {
   __u8 length_and_checksum[4];
   __be32 number;
 };
-
-static int is_on(struct net_device *dev, __u32 namespace, __u32 ifindex) {
-  return dev->ifindex == ifindex && dev->nd_net.net->ns.inum == namespace;
-}
 
 static void report(struct sk_buff *skb, const struct steering_event *seen, const void *ip) {
   struct headers headers;
@@ -104,37 +51,26 @@ static void report(struct sk_buff *skb, const struct steering_event *seen, const
   bpf_ringbuf_submit(event, 0);
 }
 
-static int note_entry(struct sk_buff *skb, __u32 entry) {
-  __u64 key = (__u64)skb;
-  struct entrance entrance = {.cpu = bpf_get_smp_processor_id(), .entry = entry};
-  bpf_map_update_elem(&entered, &key, &entrance, BPF_ANY);
-  return 0;
-}
-
 SEC("tp_btf/netif_rx_entry")
 int BPF_PROG(on_netif_rx, struct sk_buff *skb) {
-  return note_entry(skb, STEERING_BY_NETIF_RX);
+  return note_entrance(skb, STEERING_BY_NETIF_RX);
 }
 
 SEC("tp_btf/napi_gro_receive_entry")
 int BPF_PROG(on_napi_gro_receive, struct sk_buff *skb) {
-  return note_entry(skb, STEERING_BY_NAPI);
+  return note_entrance(skb, STEERING_BY_NAPI);
 }
 
 SEC("tp_btf/netif_receive_skb")
 int BPF_PROG(on_receive, struct sk_buff *skb) {
   __u32 zero = 0;
   const struct steering_filter *wanted = bpf_map_lookup_elem(&filter, &zero);
-  if (!wanted || skb->protocol != bpf_htons(0x0800)) return 0;
+  if (!wanted || skb->protocol != PROTOCOL_IPV4) return 0;
   if (!is_on(skb->dev, wanted->receive_namespace, wanted->receive_device)) return 0;
-  __u64 key = (__u64)skb;
-  const struct entrance *entrance = bpf_map_lookup_elem(&entered, &key);
-  struct steering_event event = {.kind = STEERING_RECEIVED, .entry_cpu = STEERING_NO_CPU};
-  if (entrance) {
-    event.entry_cpu = entrance->cpu;
-    event.entry = entrance->entry;
-    bpf_map_delete_elem(&entered, &key);
-  }
+  struct entrance unseen = {.cpu = STEERING_NO_CPU, .door = STEERING_UNSEEN};
+  struct entrance entrance = take_entrance(skb, unseen);
+  struct steering_event event = {
+      .kind = STEERING_RECEIVED, .entry_cpu = entrance.cpu, .entry = entrance.door};
   report(skb, &event, skb->data);
   return 0;
 }
@@ -143,12 +79,12 @@ SEC("tp_btf/net_dev_start_xmit")
 int BPF_PROG(on_transmit, struct sk_buff *skb, struct net_device *dev) {
   __u32 zero = 0;
   const struct steering_filter *wanted = bpf_map_lookup_elem(&filter, &zero);
-  if (!wanted || skb->protocol != bpf_htons(0x0800)) return 0;
+  if (!wanted || skb->protocol != PROTOCOL_IPV4) return 0;
   if (!is_on(dev, wanted->send_namespace, wanted->send_device)) return 0;
   struct steering_event event = {.kind = STEERING_SENT, .socket_receive_queue = 0xffff};
   struct sock *sk = skb->sk;
   if (sk) event.socket_receive_queue = sk->__sk_common.skc_rx_queue_mapping;
-  report(skb, &event, skb->data + 14);
+  report(skb, &event, skb->data + ETHERNET_HEADER);
   return 0;
 }
 
