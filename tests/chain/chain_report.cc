@@ -52,12 +52,13 @@ Per cent of the steps of connections that were done on the CPU of their loop.
   transmit   packets sent, by CPU
   queue      packets sent, by transmit queue: that of the loop's CPU
   short/long connections of one request and of many; ALL: both. Packets sent need CPU and queue.
+  seen       of the SYN and FIN that each connection must have both ways, those that were seen
 )";
 
 void print_titles(std::string_view poller) {
   fmt::print("\n{:<20}", poller);
   for (const char* title : {"arrived", "handshake", "data", "closing", "accept", "recv", "transmit",
-                            "queue", "short", "long", "ALL", "steps"}) {
+                            "queue", "short", "long", "ALL", "steps", "seen"}) {
     fmt::print("{:>10}", title);
   }
   fmt::print("\n");
@@ -70,7 +71,7 @@ void print(std::string_view name, const ChainTally& tally) {
         tally.sent, tally.sent_by, tally.of_short, tally.of_long, tally.all()}) {
     fmt::print("{:>10.2f}", share.percent());
   }
-  fmt::print("{:>10}\n", tally.all().all);
+  fmt::print("{:>10}{:>10.2f}\n", tally.all().all, tally.seen().percent());
   std::fflush(stdout);
 }
 
@@ -115,7 +116,9 @@ int main(int argc, char** argv) {
              chain->cpus().count(), load.threads, load.seed, kLegend);
   const bool epoll_holds = run_table(*chain, PollerKind::kEpoll, load);
   const bool uring_holds = run_table(*chain, PollerKind::kUring, load);
-  fmt::print("\n{} steps were not seen.\n", chain->missed());
+  if (const auto missed = chain->missed(); missed > 0) {
+    fmt::print("\n{} steps are not counted: there was no room to tell of them.\n", missed);
+  }
   if (epoll_holds && uring_holds) return 0;
   fmt::print(stderr, "chain: with all pieces less than {} per cent, or a row failed\n", kStays);
   return 1;

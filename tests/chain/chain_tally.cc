@@ -1,6 +1,7 @@
 #include "chain/chain_tally.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 namespace leat::testing {
@@ -34,6 +35,7 @@ void ChainTally::count(const chain_event& event) {
     return;
   }
   Connection& connection = found->second;
+  note_ends(connection, event);
   bool home = event.cpu == connection.home;
   switch (event.kind) {
     case CHAIN_RECEIVED:
@@ -53,6 +55,12 @@ void ChainTally::count(const chain_event& event) {
       return;
   }
   (connection.is_long ? of_long : of_short).count(home);
+}
+
+void ChainTally::note_ends(Connection& connection, const chain_event& event) {
+  const unsigned ends = event.flags & (CHAIN_SYN | CHAIN_FIN);
+  if (event.kind == CHAIN_RECEIVED) connection.seen |= ends;
+  if (event.kind == CHAIN_SENT) connection.seen |= ends << 8;
 }
 
 void ChainTally::count_received(Connection& connection, const chain_event& event) {
@@ -80,6 +88,15 @@ Share ChainTally::received() const {
 Share ChainTally::all() const {
   Share sum = of_short;
   sum += of_long;
+  return sum;
+}
+
+Share ChainTally::seen() const {
+  Share sum;
+  for (const auto& [port, connection] : connections_) {
+    sum.at_home += static_cast<unsigned>(std::popcount(connection.seen));
+    sum.all += 4;
+  }
   return sum;
 }
 

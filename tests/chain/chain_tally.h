@@ -58,6 +58,9 @@ class ChainTally {
 
   [[nodiscard]] Share received() const;
   [[nodiscard]] Share all() const;
+  /// Of the packets that every connection has, SYN and FIN each way, how many were seen: a measure
+  /// of what the watch misses, for there are always a few that no tracepoint tells of.
+  [[nodiscard]] Share seen() const;
   [[nodiscard]] std::size_t connections() const { return connections_.size(); }
 
  private:
@@ -66,8 +69,10 @@ class ChainTally {
     unsigned home = 0;
     bool is_long = false;
     Phase phase = Phase::kHandshake;
+    unsigned seen = 0;  // a bit for each of SYN and FIN, received and sent
   };
 
+  static void note_ends(Connection& connection, const chain_event& event);
   void count_received(Connection& connection, const chain_event& event);
 
   std::map<std::uint16_t, Connection> connections_;

@@ -71,5 +71,16 @@ TEST(ChainTally, CountsAcceptsAndStrangers) {
   EXPECT_EQ(tally.read.percent(), 100) << "nothing was read";
 }
 
+TEST(ChainTally, MissesPacketsThatEveryConnectionHas) {
+  ChainTally tally = tally_of_two();
+  tally.count(received(kShort, 3, 0, CHAIN_SYN));
+  tally.count(received(kShort, 3, 0, CHAIN_SYN));  // once more: it was lost on the way
+  chain_event sent = received(kShort, 3, 0, CHAIN_FIN);
+  sent.kind = CHAIN_SENT;
+  tally.count(sent);
+  EXPECT_EQ(tally.seen().at_home, 2u);
+  EXPECT_EQ(tally.seen().all, 8u);
+}
+
 }  // namespace
 }  // namespace leat::testing
