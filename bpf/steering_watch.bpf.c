@@ -9,46 +9,8 @@
 //     netif_receive_skb                         the CPU that has it now
 //     (XPS decides)
 //     net_dev_start_xmit                        the transmit queue it goes to
-#include <linux/bpf.h>
-
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_tracing.h>
-
 #include "steering_event.h"
-
-// The parts of the kernel's structures that are read; the loader finds them in its BTF.
-#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
-struct ns_common {
-  unsigned int inum;
-};
-struct net {
-  struct ns_common ns;
-};
-typedef struct {
-  struct net *net;
-} possible_net_t;
-struct net_device {
-  int ifindex;
-  possible_net_t nd_net;
-};
-struct sock_common {
-  unsigned short skc_rx_queue_mapping;
-};
-struct sock {
-  struct sock_common __sk_common;
-};
-struct sk_buff {
-  struct net_device *dev;
-  struct sock *sk;
-  unsigned int hash;
-  __u16 queue_mapping;
-  __be16 protocol;
-  unsigned char *data;
-  __u8 ooo_okay : 1;
-};
-#pragma clang attribute pop
+#include "watched_packet.h"
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -62,20 +24,7 @@ struct {
   __uint(max_entries, 1 << 22);
 } events SEC(".maps");
 
-struct entrance {
-  __u32 cpu;
-  __u32 entry;
-};
-
-// Packets that never reach netif_receive_skb() must not fill it.
-struct {
-  __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, 8192);
-  __type(key, __u64);
-  __type(value, struct entrance);
-} entered SEC(".maps");
-
-enum { IPV4 = 0x0800, IPV6 = 0x86dd, TCP = 6, UDP = 17 };
+enum { TCP = 6, UDP = 17 };
 
 struct ipv4_header {
   __u8 version_and_length;
@@ -96,19 +45,15 @@ struct transport_header {
   __be32 payload;
 };
 
-static int is_on(struct net_device *dev, __u32 namespace, __u32 ifindex) {
-  return dev->ifindex == ifindex && dev->nd_net.net->ns.inum == namespace;
-}
-
 // Where the transport's header is, and which; 0 for what is neither TCP nor UDP, or has options.
 static __u32 find_transport(struct sk_buff *skb, const void *ip, const void **transport) {
-  if (skb->protocol == bpf_htons(IPV4)) {
+  if (skb->protocol == PROTOCOL_IPV4) {
     struct ipv4_header header;
     if (bpf_probe_read_kernel(&header, sizeof(header), ip)) return 0;
     *transport = ip + sizeof(header);
     return header.version_and_length == 0x45 ? header.protocol : 0;
   }
-  if (skb->protocol != bpf_htons(IPV6)) return 0;
+  if (skb->protocol != PROTOCOL_IPV6) return 0;
   struct ipv6_header header;
   if (bpf_probe_read_kernel(&header, sizeof(header), ip)) return 0;
   *transport = ip + sizeof(header);
@@ -133,21 +78,14 @@ static void report(struct sk_buff *skb, const struct steering_event *seen, const
   bpf_ringbuf_submit(event, 0);
 }
 
-static int note_entry(struct sk_buff *skb, __u32 entry) {
-  __u64 key = (__u64)skb;
-  struct entrance entrance = {.cpu = bpf_get_smp_processor_id(), .entry = entry};
-  bpf_map_update_elem(&entered, &key, &entrance, BPF_ANY);
-  return 0;
-}
-
 SEC("tp_btf/netif_rx_entry")
 int BPF_PROG(on_netif_rx, struct sk_buff *skb) {
-  return note_entry(skb, STEERING_BY_NETIF_RX);
+  return note_entrance(skb, STEERING_BY_NETIF_RX);
 }
 
 SEC("tp_btf/napi_gro_receive_entry")
 int BPF_PROG(on_napi_gro_receive, struct sk_buff *skb) {
-  return note_entry(skb, STEERING_BY_NAPI);
+  return note_entrance(skb, STEERING_BY_NAPI);
 }
 
 SEC("tp_btf/netif_receive_skb")
@@ -156,14 +94,10 @@ int BPF_PROG(on_receive, struct sk_buff *skb) {
   const struct steering_filter *wanted = bpf_map_lookup_elem(&filter, &zero);
   if (!wanted) return 0;
   if (!is_on(skb->dev, wanted->receive_namespace, wanted->receive_device)) return 0;
-  __u64 key = (__u64)skb;
-  const struct entrance *entrance = bpf_map_lookup_elem(&entered, &key);
-  struct steering_event event = {.kind = STEERING_RECEIVED, .entry_cpu = STEERING_NO_CPU};
-  if (entrance) {
-    event.entry_cpu = entrance->cpu;
-    event.entry = entrance->entry;
-    bpf_map_delete_elem(&entered, &key);
-  }
+  struct entrance unseen = {.cpu = STEERING_NO_CPU, .door = STEERING_UNSEEN};
+  struct entrance entrance = take_entrance(skb, unseen);
+  struct steering_event event = {
+      .kind = STEERING_RECEIVED, .entry_cpu = entrance.cpu, .entry = entrance.door};
   report(skb, &event, skb->data);
   return 0;
 }
@@ -178,7 +112,7 @@ int BPF_PROG(on_transmit, struct sk_buff *skb, struct net_device *dev) {
   struct sock *sk = skb->sk;
   if (sk) event.socket_receive_queue = sk->__sk_common.skc_rx_queue_mapping;
   event.may_reorder = BPF_CORE_READ_BITFIELD_PROBED(skb, ooo_okay);
-  report(skb, &event, skb->data + 14);
+  report(skb, &event, skb->data + ETHERNET_HEADER);
   return 0;
 }
 

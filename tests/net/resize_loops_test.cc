@@ -283,6 +283,33 @@ TEST(ResizeLoopsOfAPool, GoesUpToItsSize) {
   });
 }
 
+TEST(ResizeLoopsOfAPool, AllOfOneThatStartsAfterTheServerWasMade) {
+  EventLoopThread base_thread;
+  EventLoop* base = base_thread.start().value();
+  std::unique_ptr<EventLoopThreadPool> pool;
+  std::unique_ptr<TcpServer> server;
+  run_on(*base, [&] {
+    pool = std::make_unique<EventLoopThreadPool>(*base, EventLoopThreadPoolOptions{.count = 3});
+    server = std::make_unique<TcpServer>(*base, *pool,
+                                         TcpServerOptions{.balance = Balance::kRoundRobin});
+    pool->start().value();
+    server->on_message(echo);
+    server->listen(InetAddress::loopback(0)).value();
+    server->start().value();
+    EXPECT_EQ(server->accepting_loops(), 3u);
+  });
+  // One for each loop, in turn.
+  for (int i = 0; i < 3; ++i) {
+    RawClient client(server->addresses().front());
+    EXPECT_TRUE(client.send("x") && client.read(1) == "x");
+  }
+  for (const NetCounters* counters : server->counters()) EXPECT_EQ(counters->accepted.load(), 1u);
+  run_on(*base, [&] {
+    server.reset();
+    pool.reset();
+  });
+}
+
 // First input.
 
 TEST(FirstInputGrace, LetsThoseSpeakWhoHaveNotYet) {

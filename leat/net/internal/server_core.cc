@@ -17,8 +17,7 @@ ServerCore::ServerCore(EventLoop& base, EventLoopThreadPool* shared_pool, TcpSer
       pool_(shared_pool),
       options_(std::move(options)),
       profile_(std::make_shared<ConnectionProfile>()) {
-  accepting_ = options_.loops == 0 ? 1 : options_.loops;
-  if (pool_ != nullptr) accepting_ = pool_->loops().size();
+  if (pool_ == nullptr) accepting_ = options_.loops == 0 ? 1 : options_.loops;
   profile_->options = options_.connection;
   profile_->tls = options_.tls;
 }
@@ -48,6 +47,7 @@ Result<void> ServerCore::start() {
   if (options_.tls && !options_.tls->is_server()) {
     return Error::invalid_argument("TcpServer: tls is a context for clients");
   }
+  know_pool();
   Result<void> loops_started = start_loops();
   if (!loops_started) return loops_started;
   for (Listener& listener : listeners_) {

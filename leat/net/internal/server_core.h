@@ -57,7 +57,9 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   [[nodiscard]] const std::vector<ListenerBalance>& balances() const { return balances_; }
   [[nodiscard]] bool is_started() const { return started_; }
   [[nodiscard]] const std::vector<std::shared_ptr<ServerLoop>>& loops() const { return loops_; }
-  [[nodiscard]] std::size_t accepting_loops() const { return accepting_; }
+  [[nodiscard]] std::size_t accepting_loops() const {
+    return accepting_ == 0 ? serving_loops() : accepting_;
+  }
   [[nodiscard]] const NetCounters& base_counters() const { return base_counters_; }
 
  private:
@@ -82,6 +84,7 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   struct StopAnswer;
 
   [[nodiscard]] std::size_t serving_loops() const;
+  void know_pool();
   [[nodiscard]] std::size_t sockets_wanted(Balance balance) const;
   Result<Listener> bind_all(const InetAddress& address) const;
   Result<Listener> inherit_all(std::vector<ListenerSocket> inherited) const;
@@ -132,7 +135,7 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   std::vector<ListenerBalance> balances_;  // of each, also after the stop
   std::vector<int> cpus_of_loops_;         // once incoming_cpu was verified
   bool disowned_ = false;                  // the listeners: another process serves them
-  std::size_t accepting_ = 0;              // loops
+  std::size_t accepting_ = 0;  // loops; 0: those of a pool that may not have been started yet
   std::vector<std::shared_ptr<ServerLoop>> loops_;
   std::vector<std::unique_ptr<Acceptor>> base_acceptors_;
   NetCounters base_counters_;

@@ -41,8 +41,14 @@ std::size_t ServerCore::sockets_wanted(Balance balance) const {
   return options_.keep_listeners ? serving_loops() : accepting_;
 }
 
+/// A pool of others may have been started after this server was made.
+void ServerCore::know_pool() {
+  if (accepting_ == 0) accepting_ = pool_->loops().size();
+}
+
 Result<void> ServerCore::listen(const InetAddress& address) {
   base_.assert_in_loop_thread();
+  know_pool();
   if (stopping_) return Error::from_errno(ESHUTDOWN, "listen on " + address.to_string());
   if (Result<void> checked = check_balance(address); !checked) return checked;
   Result<Listener> listener = bind_all(address);
@@ -52,6 +58,7 @@ Result<void> ServerCore::listen(const InetAddress& address) {
 
 Result<void> ServerCore::listen(const InetAddress& address, ListenerSet& inherited) {
   base_.assert_in_loop_thread();
+  know_pool();
   if (stopping_) return Error::from_errno(ESHUTDOWN, "listen on " + address.to_string());
   std::vector<ListenerSocket> sockets = inherited.take(ListenerSet::Kind::kStream, address);
   if (sockets.empty()) return listen(address);

@@ -13,7 +13,7 @@
 #include "leat/base/unique_fd.h"
 
 #include "kernel/steering_watch.h"
-#include "kernel/veth_world.h"
+#include "veth/veth_world.h"
 
 namespace leat::testing {
 

@@ -1,4 +1,4 @@
-#include "kernel/veth_world.h"
+#include "veth/veth_world.h"
 
 #include <fcntl.h>
 #include <linux/ethtool.h>
@@ -14,7 +14,6 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 
 #include <fmt/format.h>
 
@@ -52,15 +51,23 @@ bool set_feature(const char* device, std::uint32_t command, std::uint32_t on) {
 
 }  // namespace
 
-std::unique_ptr<VethWorld> VethWorld::create(std::string& why) {
+std::unique_ptr<VethWorld> VethWorld::create(std::string& why, std::size_t queues) {
+  if (::geteuid() != 0) {
+    why = "needs root, for namespaces";
+    return nullptr;
+  }
   std::unique_ptr<VethWorld> world(new VethWorld);
-  why = world->make();
+  why = world->make(queues);
   if (!why.empty()) world.reset();
   return world;
 }
 
-std::string VethWorld::make() {
+std::string VethWorld::make(std::size_t queues) {
   home_ = this_network();
+  std::string why;
+  // Its process that keeps the value is not to hold the namespaces.
+  socket_flow_entries_ = SavedSetting::create(kFlowEntries, why);
+  if (socket_flow_entries_ == nullptr) return why;
   if (::unshare(CLONE_NEWNS) != 0) return failed("a mount namespace");
   if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return failed("mount /");
   for (UniqueFd* space : {&near_, &far_}) {
@@ -68,28 +75,7 @@ std::string VethWorld::make() {
     *space = this_network();
     ::setns(home_.get(), CLONE_NEWNET);
   }
-  std::string why;
-  in_near([&] {
-    struct stat status{};
-    ::fstat(near_.get(), &status);
-    near_inode_ = static_cast<std::uint32_t>(status.st_ino);
-    char folder[] = "/tmp/leat-sysfs-XXXXXX";
-    if (::mkdtemp(folder) == nullptr) return void(why = failed("mkdtemp"));
-    sysfs_ = folder;
-    if (::mount("sysfs", folder, "sysfs", 0, nullptr) != 0)
-      return void(why = failed("mount sysfs"));
-    const std::string queues = fmt::format("numtxqueues {0} numrxqueues {0}", kQueues);
-    if (!run(fmt::format("ip link add lv0 {0} type veth peer name lv1 {0} netns /proc/{1}/fd/{2}",
-                         queues, ::getpid(), far_.get()))) {
-      return void(why = "ip (iproute2) could not make a veth");
-    }
-    near_device_ = ::if_nametoindex("lv0");
-    if (!run(fmt::format("ip addr add {}/24 dev lv0 && ip addr add {}/64 dev lv0 nodad && "
-                         "ip link set lv0 up && ip link set lo up",
-                         kNearAddress, kNearAddress6))) {
-      why = "ip could not set up lv0";
-    }
-  });
+  in_near([&] { why = make_devices(queues); });
   if (!why.empty()) return why;
   in_far([&] {
     if (!run(fmt::format("ip addr add {}/24 dev lv1 && ip addr add {}/64 dev lv1 nodad && "
@@ -98,15 +84,30 @@ std::string VethWorld::make() {
       why = "ip could not set up lv1";
     }
   });
-  std::getline(std::ifstream(kFlowEntries), flow_entries_before_);
   return why;
 }
 
+std::string VethWorld::make_devices(std::size_t queues) {
+  struct stat status{};
+  ::fstat(near_.get(), &status);
+  near_inode_ = static_cast<std::uint32_t>(status.st_ino);
+  if (::mount("sysfs", "/sys", "sysfs", 0, nullptr) != 0) return failed("mount sysfs");
+  sees_devices_ = true;
+  const std::string numbers = fmt::format("numtxqueues {0} numrxqueues {0}", queues);
+  if (!run(fmt::format("ip link add lv0 {0} type veth peer name lv1 {0} netns /proc/{1}/fd/{2}",
+                       numbers, ::getpid(), far_.get()))) {
+    return "ip (iproute2) could not make a veth";
+  }
+  near_device_ = ::if_nametoindex("lv0");
+  const bool up =
+      run(fmt::format("ip addr add {}/24 dev lv0 && ip addr add {}/64 dev lv0 nodad && "
+                      "ip link set lv0 up && ip link set lo up",
+                      kNearAddress, kNearAddress6));
+  return up ? "" : "ip could not set up lv0";
+}
+
 VethWorld::~VethWorld() {
-  if (!flow_entries_before_.empty()) write_file(kFlowEntries, flow_entries_before_);
-  if (sysfs_.empty()) return;
-  ::umount2(sysfs_.c_str(), MNT_DETACH);
-  ::rmdir(sysfs_.c_str());
+  if (sees_devices_) ::umount2("/sys", MNT_DETACH);
 }
 
 void VethWorld::in(int space, const std::function<void()>& work) const {
@@ -117,8 +118,7 @@ void VethWorld::in(int space, const std::function<void()>& work) const {
 
 bool VethWorld::set_queue(const char* kind, std::size_t queue, const char* file,
                           const std::string& value) {
-  return write_file(fmt::format("{}/class/net/lv0/queues/{}-{}/{}", sysfs_, kind, queue, file),
-                    value);
+  return write_file(fmt::format("/sys/class/net/lv0/queues/{}-{}/{}", kind, queue, file), value);
 }
 bool VethWorld::set_rps_cpus(std::size_t queue, const CpuSet& cpus) {
   return set_queue("rx", queue, "rps_cpus", cpus.to_mask());
@@ -133,7 +133,7 @@ bool VethWorld::set_xps_rxqs(std::size_t queue, const CpuSet& receive_queues) {
   return set_queue("tx", queue, "xps_rxqs", receive_queues.to_mask());
 }
 bool VethWorld::set_socket_flow_entries(std::size_t entries) {
-  return write_file(kFlowEntries, fmt::to_string(entries));
+  return socket_flow_entries_->set(fmt::to_string(entries));
 }
 
 bool VethWorld::use_napi() {

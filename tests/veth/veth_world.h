@@ -10,17 +10,20 @@
 #include "leat/base/cpu_set.h"
 #include "leat/base/unique_fd.h"
 
+#include "veth/saved_setting.h"
+
 namespace leat::testing {
 
-/// Made for one test and gone with it. The calling thread moves to a mount namespace of its own for
-/// good, for sysfs shows the devices of the network namespace that mounted it.
+/// Made for one test and gone with it, or with the process. The calling thread moves to a mount
+/// namespace of its own for good, for sysfs shows the devices of the network namespace that mounted
+/// it.
 ///
 ///     namespace "near"                        namespace "far"
-///     lv0 10.77.0.1  ----- 4 queues -----     lv1 10.77.0.2
+///     lv0 10.77.0.1  ------- queues -----     lv1 10.77.0.2
 ///         fd77::1                                 fd77::2
 ///     settings below are lv0's
 ///
-/// Destroying it puts rps_sock_flow_entries back, which the whole machine has in common.
+/// rps_sock_flow_entries, which the whole machine has in common, is put back (SavedSetting).
 class VethWorld {
  public:
   static constexpr std::size_t kQueues = 4;
@@ -30,7 +33,7 @@ class VethWorld {
   static constexpr const char* kFarAddress6 = "fd77::2";
 
   /// nullptr where that is not possible, and then `why` says what is missing.
-  static std::unique_ptr<VethWorld> create(std::string& why);
+  static std::unique_ptr<VethWorld> create(std::string& why, std::size_t queues = kQueues);
   ~VethWorld();
   VethWorld(const VethWorld&) = delete;
   VethWorld& operator=(const VethWorld&) = delete;
@@ -53,15 +56,16 @@ class VethWorld {
 
  private:
   VethWorld() = default;
-  std::string make();
+  std::string make(std::size_t queues);
+  std::string make_devices(std::size_t queues);
   void in(int space, const std::function<void()>& work) const;
   bool set_queue(const char* kind, std::size_t queue, const char* file, const std::string& value);
 
   UniqueFd home_;
   UniqueFd near_;
   UniqueFd far_;
-  std::string sysfs_;  // a temporary folder
-  std::string flow_entries_before_;
+  bool sees_devices_ = false;
+  std::unique_ptr<SavedSetting> socket_flow_entries_;
   std::uint32_t near_inode_ = 0;
   std::uint32_t near_device_ = 0;
 };
