@@ -19,7 +19,7 @@ struct chain_event {
   unsigned int hash;         // of the packet: what RPS and RFS went by
   unsigned int payload;      // bytes of TCP payload
   unsigned short client_port;
-  unsigned short flags;      // of TCP's header
+  unsigned short flags;  // of TCP's header
 };
 
 // Which connections: those of one port, over one device of one network namespace.

@@ -13,11 +13,11 @@ enum steering_entry { STEERING_UNSEEN = 0, STEERING_BY_NETIF_RX = 1, STEERING_BY
 
 struct steering_event {
   unsigned int kind;
-  unsigned int hash;         // skb->hash: 0 if nobody asked for one
-  unsigned int cpu;          // where this was seen
-  unsigned int entry_cpu;    // received: where it entered the stack; STEERING_NO_CPU if unseen
-  unsigned int entry;        // enum steering_entry
-  unsigned int queue;        // skb->queue_mapping: sent, the queue; received, the queue + 1, or 0
+  unsigned int hash;       // skb->hash: 0 if nobody asked for one
+  unsigned int cpu;        // where this was seen
+  unsigned int entry_cpu;  // received: where it entered the stack; STEERING_NO_CPU if unseen
+  unsigned int entry;      // enum steering_entry
+  unsigned int queue;      // skb->queue_mapping: sent, the queue; received, the queue + 1, or 0
   unsigned int socket_receive_queue;  // sent: that of its socket; 0xffff if none
   unsigned short source_port;
   unsigned short destination_port;

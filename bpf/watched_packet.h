@@ -1,6 +1,9 @@
 // Internal: what the eBPF programs that watch packets have in common; one of them includes it once.
 #pragma once
 
+// In the C of the programs, and <linux/bpf.h> comes first: the others need its types.
+// clang-format off
+
 #include <linux/bpf.h>
 
 #include <bpf/bpf_core_read.h>
