@@ -109,6 +109,8 @@ TEST_F(TakeoverFailure, OfAnotherVersionIsNamedOnBothSides) {
   ASSERT_EQ(::listen(later.get(), 4), 0);
   std::thread answering([&] {
     const UniqueFd asking(::accept4(later.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    char request[64];
+    EXPECT_GT(::recv(asking.get(), request, sizeof request, 0), 0);
     EXPECT_EQ(::send(asking.get(), other.data(), other.size(), MSG_NOSIGNAL), 16);
   });
   const Result<Takeover> takeover = Takeover::request(path, kLimit);
