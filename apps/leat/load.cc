@@ -79,11 +79,7 @@ int load(LoadOptions& options) {
   if (!found) return fail("load", found.error().message());
   LoadRun run(**base, options);
   const Result<LoadResult> result = run.run();
-  if (!result) {
-    // The context has the reason itself.
-    const Error& error = result.error();
-    return fail("load", error.number() == ENOTCONN ? error.context() : error.message());
-  }
+  if (!result) return fail("load", result.error().message());
   if (run.fatal_signal() != 0) return 128 + run.fatal_signal();
   if (options.json) {
     fmt::print("{}\n", load_report_json(options, *result));

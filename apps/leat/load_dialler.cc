@@ -96,7 +96,7 @@ void LoadDialler::finish(LoadConnection& connection, int error) {
     done_(connection, std::move(socket));
   } else {
     socket.reset();
-    done_(connection, Error::from_errno(error, target_.to_string()));
+    done_(connection, Error::from_errno(error, "connect " + target_.to_string()));
   }
   pump();
 }

@@ -1,7 +1,6 @@
 #include "apps/leat/load_run.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <utility>
@@ -39,8 +38,9 @@ Result<LoadResult> LoadRun::run() {
   pool_.stop();
   if (done_workers_ < workers_.size() && open_connections_ == 0 && fatal_signal_ == 0) {
     for (const auto& worker : workers_) {
-      if (const std::string& error = worker->stats().first_error; !error.empty()) {
-        return Error::from_errno(ENOTCONN, "no connection could be opened: " + error);
+      if (const std::optional<Error>& error = worker->open_error()) {
+        return Error::from_errno(error->number(),
+                                 "no connection could be opened: " + error->context());
       }
     }
   }

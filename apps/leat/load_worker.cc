@@ -192,6 +192,7 @@ void LoadWorker::dial_failed(LoadConnection& connection, const Error& error) {
   if (connection.under_way != 0) {
     fail_under_way(connection, LoadError::kConnect, error.message());
   } else if (state_ == State::kOpening || state_ == State::kRunning) {
+    if (state_ == State::kOpening && !open_error_) open_error_ = error;
     stats_.count(LoadError::kConnect, error.message());
   }
   loop_.run_after(kRetryDelay, [this, &connection] { reopen(connection); });

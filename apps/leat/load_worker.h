@@ -55,6 +55,8 @@ class LoadWorker final : public internal::ConnectionOwner {
   void end();
   /// After done, from any thread.
   [[nodiscard]] const LoadStats& stats() const { return stats_; }
+  /// The first failure of a connection while all were opened, if any. After done, from any thread.
+  [[nodiscard]] const std::optional<Error>& open_error() const { return open_error_; }
   [[nodiscard]] MonotonicTime measured_from() const { return measured_from_; }
   [[nodiscard]] MonotonicTime measured_until() const { return until_; }
 
@@ -110,6 +112,7 @@ class LoadWorker final : public internal::ConnectionOwner {
   LoadDialler dialler_;
   NetCounters counters_;
   LoadStats stats_;
+  std::optional<Error> open_error_;
   std::array<std::uint64_t, 1000> status_{};
 
   State state_ = State::kOpening;

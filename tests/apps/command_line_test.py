@@ -103,7 +103,7 @@ class CommandLine(unittest.TestCase):
     def test_nobody_listens(self):
         done = run_leat("load", "tcp://127.0.0.1:1", "--connections", "4")
         self.assertEqual(done.returncode, 1)
-        self.assertIn("connect: 127.0.0.1:1", done.stderr)
+        self.assertIn("connect 127.0.0.1:1", done.stderr)
         self.assertIn("Connection refused", done.stderr)
 
     def test_output_that_nobody_reads(self):
