@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <fstream>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 
 #include <fmt/format.h>
 
+#include "leat/base/monotonic_time.h"
 #include "leat/net/internal/port_holder.h"
 #include "leat/net/internal/unix_path_guard.h"
 
@@ -86,11 +88,12 @@ Error bind_error(int number, std::string_view call, const InetAddress& address,
 }
 
 int bind_patiently(int socket, const InetAddress& address) {
+  constexpr Duration kPatience = std::chrono::milliseconds(100);
   constexpr Duration kStep = std::chrono::milliseconds(20);
   const auto bind_once = [&] {
     return ::bind(socket, address.get(), address.size()) == 0 ? 0 : errno;
   };
-  const MonotonicTime deadline = monotonic_now() + kBindPatience;
+  const MonotonicTime deadline = monotonic_now() + kPatience;
   for (;;) {
     int failed = bind_once();
     if (failed == EADDRINUSE && UnixPathGuard::remove_stale(address)) failed = bind_once();
