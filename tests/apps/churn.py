@@ -128,10 +128,9 @@ class Churn:
             server.__exit__()
         self.folder.cleanup()
 
-    def forget_all(self, ended):
-        """Of servers that were taken out of the list, to drain beside others."""
-        for server in ended:
-            self.servers.append(server)
+    def forget_all_but(self, serving):
+        """The others drain by themselves, or were told to."""
+        for server in [one for one in self.servers if one is not serving]:
             self.forget(server)
 
     def forget(self, server):
@@ -171,12 +170,8 @@ def takeovers(count, *options):
             new = churn.start("--takeover", churn.path, *options)
             new.await_event("taken_over")
             time.sleep(churn.pause)
-            # Drains by itself, beside the following ones.
-            churn.servers.remove(old)
-            ended.append(old)
-            old = new
-        churn.forget_all(ended)
-    ended = []
+            old = new  # the old one drains by itself, beside the following ones
+        churn.forget_all_but(old)
     return change
 
 
@@ -197,11 +192,8 @@ def start_then_stop(count, *options):
             new = churn.start("--share-port", *options)
             time.sleep(churn.pause)
             old.process.send_signal(signal.SIGTERM)
-            churn.servers.remove(old)
-            ended.append(old)
             old = new
-        churn.forget_all(ended)
-    ended = []
+        churn.forget_all_but(old)
     return change
 
 

@@ -17,6 +17,7 @@
 #include "leat/base/logging.h"
 #include "leat/net/tcp_server.h"
 
+#include "support/many_clients.h"
 #include "support/own_network.h"
 #include "support/raw_client.h"
 #include "support/server_fixture.h"
@@ -25,8 +26,10 @@ namespace leat {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::accepted_by_loop;
 using ::testing::AllOf;
 using ::testing::AnyOf;
+using testing::connect_many;
 using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::Ge;
@@ -59,24 +62,6 @@ Counts open_by_loop(ServerFixture& fixture) {
   Counts counts;
   for (const NetCounters* loop : fixture.server().counters()) counts.push_back(loop->open.load());
   return counts;
-}
-
-Counts accepted_by_loop(ServerFixture& fixture) {
-  Counts counts;
-  for (const NetCounters* loop : fixture.server().counters()) {
-    counts.push_back(loop->accepted.load());
-  }
-  return counts;
-}
-
-std::vector<RawClient> connect_many(const InetAddress& address, std::size_t count) {
-  std::vector<RawClient> clients;
-  for (std::size_t i = 0; i < count; ++i) {
-    clients.emplace_back(address);
-    EXPECT_TRUE(clients.back().send("x"));
-    EXPECT_EQ(clients.back().read(1), "x");
-  }
-  return clients;
 }
 
 /// What each loop has had of so many short connections, made on one CPU.

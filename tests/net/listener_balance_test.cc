@@ -15,6 +15,7 @@
 #include "leat/net/tcp_server.h"
 
 #include "support/child_process.h"
+#include "support/many_clients.h"
 #include "support/raw_client.h"
 #include "support/refused_option.h"
 #include "support/server_fixture.h"
@@ -23,7 +24,9 @@ namespace leat {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::accepted_by_loop;
 using testing::ChildProcess;
+using testing::connect_many;
 using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -31,24 +34,6 @@ using testing::RawClient;
 using testing::ServerFixture;
 
 constexpr int kAttachProgram = 51;  // SO_ATTACH_REUSEPORT_CBPF
-
-std::vector<std::size_t> accepted_by_loop(ServerFixture& fixture) {
-  std::vector<std::size_t> counts;
-  for (const NetCounters* counters : fixture.server().counters()) {
-    counts.push_back(counters->accepted.load());
-  }
-  return counts;
-}
-
-std::vector<RawClient> connect_many(const InetAddress& address, std::size_t count) {
-  std::vector<RawClient> clients;
-  for (std::size_t i = 0; i < count; ++i) {
-    clients.emplace_back(address);
-    EXPECT_TRUE(clients.back().send("x"));
-    EXPECT_EQ(clients.back().read(1), "x");
-  }
-  return clients;
-}
 
 void start_echo(ServerFixture& fixture, const InetAddress& address = InetAddress::loopback(0)) {
   fixture.server().on_message(testing::echo);

@@ -263,55 +263,58 @@ TEST_F(ResizeWithWaiting, KeptListenersAreLeftToTheOthers) {
   EXPECT_GT(accepted[0], kClients / 2) << "a quarter of them were in its own";
 }
 
-TEST(ResizeLoopsOfAPool, GoesUpToItsSize) {
-  EventLoopThread base_thread;
-  EventLoop* base = base_thread.start().value();
-  std::unique_ptr<EventLoopThreadPool> pool;
-  std::unique_ptr<TcpServer> server;
-  run_on(*base, [&] {
+/// Servers on a pool of three loops that is the test's.
+class ResizeLoopsOfAPool : public ::testing::Test {
+ protected:
+  void make_pool() {
     pool = std::make_unique<EventLoopThreadPool>(*base, EventLoopThreadPoolOptions{.count = 3});
-    pool->start().value();
-    server = std::make_unique<TcpServer>(*base, *pool);
+  }
+  void serve() {
     server->on_message(echo);
     server->listen(InetAddress::loopback(0)).value();
     server->start().value();
     EXPECT_EQ(server->accepting_loops(), 3u);
-    EXPECT_TRUE(server->resize_loops(1));
-    EXPECT_FALSE(server->resize_loops(4));
-  });
-  RawClient client(server->addresses().front());
-  EXPECT_TRUE(client.send("x") && client.read(1) == "x");
-  run_on(*base, [&] {
-    server.reset();
-    pool.reset();
-  });
-}
-
-TEST(ResizeLoopsOfAPool, AllOfOneThatStartsAfterTheServerWasMade) {
-  EventLoopThread base_thread;
-  EventLoop* base = base_thread.start().value();
-  std::unique_ptr<EventLoopThreadPool> pool;
-  std::unique_ptr<TcpServer> server;
-  run_on(*base, [&] {
-    pool = std::make_unique<EventLoopThreadPool>(*base, EventLoopThreadPoolOptions{.count = 3});
-    server = std::make_unique<TcpServer>(*base, *pool,
-                                         TcpServerOptions{.balance = Balance::kRoundRobin});
-    pool->start().value();
-    server->on_message(echo);
-    server->listen(InetAddress::loopback(0)).value();
-    server->start().value();
-    EXPECT_EQ(server->accepting_loops(), 3u);
-  });
-  // One for each loop, in turn.
-  for (int i = 0; i < 3; ++i) {
+  }
+  void expect_answer() const {
     RawClient client(server->addresses().front());
     EXPECT_TRUE(client.send("x") && client.read(1) == "x");
   }
-  for (const NetCounters* counters : server->counters()) EXPECT_EQ(counters->accepted.load(), 1u);
+  void TearDown() override {
+    run_on(*base, [this] {
+      server.reset();
+      pool.reset();
+    });
+  }
+
+  EventLoopThread base_thread;
+  EventLoop* const base = base_thread.start().value();
+  std::unique_ptr<EventLoopThreadPool> pool;
+  std::unique_ptr<TcpServer> server;
+};
+
+TEST_F(ResizeLoopsOfAPool, GoesUpToItsSize) {
   run_on(*base, [&] {
-    server.reset();
-    pool.reset();
+    make_pool();
+    pool->start().value();
+    server = std::make_unique<TcpServer>(*base, *pool);
+    serve();
+    EXPECT_TRUE(server->resize_loops(1));
+    EXPECT_FALSE(server->resize_loops(4));
   });
+  expect_answer();
+}
+
+TEST_F(ResizeLoopsOfAPool, AllOfOneThatStartsAfterTheServerWasMade) {
+  run_on(*base, [&] {
+    make_pool();
+    server = std::make_unique<TcpServer>(*base, *pool,
+                                         TcpServerOptions{.balance = Balance::kRoundRobin});
+    pool->start().value();
+    serve();
+  });
+  // One for each loop, in turn.
+  for (int i = 0; i < 3; ++i) expect_answer();
+  for (const NetCounters* counters : server->counters()) EXPECT_EQ(counters->accepted.load(), 1u);
 }
 
 // First input.

@@ -14,6 +14,7 @@
 
 #include "leat/reactor/event_loop_thread_pool.h"
 
+#include "support/many_clients.h"
 #include "support/raw_client.h"
 #include "support/server_fixture.h"
 
@@ -21,27 +22,11 @@ namespace leat {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::accepted_by_loop;
+using testing::connect_many;
 using testing::RawClient;
 using testing::ServerFixture;
 using testing::wait_until;
-
-std::vector<std::size_t> accepted_by_loop(ServerFixture& fixture) {
-  std::vector<std::size_t> counts;
-  for (const NetCounters* counters : fixture.server().counters()) {
-    counts.push_back(counters->accepted.load());
-  }
-  return counts;
-}
-
-std::vector<RawClient> connect_many(const InetAddress& address, std::size_t count) {
-  std::vector<RawClient> clients;
-  for (std::size_t i = 0; i < count; ++i) {
-    clients.emplace_back(address);
-    EXPECT_TRUE(clients.back().send("x"));
-    EXPECT_EQ(clients.back().read(1), "x");
-  }
-  return clients;
-}
 
 InetAddress unix_address(std::string_view name) {
   const auto path = "/tmp/leat-test-" + std::to_string(::getpid()) + "-" + std::string(name);
