@@ -1,0 +1,59 @@
+// Public: what the state machine asks of the machine below it, as SMC asks of an ISM device.
+#pragma once
+
+#include <atomic>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace leat::smc {
+
+/// The memory of the peer's ring that this end writes: the DMB it was given leave to fill.
+struct RemoteRing {
+  char* data = nullptr;
+  std::uint32_t size = 0;  ///< A power of two.
+};
+
+/// The data path of an Internal Shared Memory device. Registering, attaching and unregistering of
+/// buffers and the identity of the device are the broker's and LoopbackDevice's; the state machine
+/// sees them as done.
+///
+/// - `window(ring, offset, size)`: where the next bytes for the peer's ring are to be put.
+/// - `move_data(cursor, value)`: makes what was put into the window visible to the peer, then the
+///   cursor's new value; nobody sees the value before the bytes.
+/// - `post(word, value)`: a store to the peer's memory that follows all stores before it.
+/// - `take_marks(word)`: all of this end's stores are visible to the peer before the peer's mark
+///   of sleep is read; takes the marks away and returns them.
+template <typename T>
+concept IsmDevice =
+    requires(T& device, const RemoteRing& ring, std::atomic<std::uint64_t>& word,
+             std::atomic<std::uint32_t>& marks, std::uint64_t value, std::size_t size) {
+      { device.window(ring, value, size) } -> std::same_as<std::span<char>>;
+      { device.move_data(word, value) };
+      { device.post(word, value) };
+      { device.take_marks(marks) } -> std::same_as<std::uint32_t>;
+    };
+
+/// Loopback: the peer's memory is mapped here. Putting bytes is the one copy (SMC-D's "nocopy").
+struct LoopbackDevice {
+  static std::span<char> window(const RemoteRing& ring, std::uint64_t offset, std::size_t size) {
+    const std::size_t start = offset & (ring.size - 1);
+    const std::size_t to_end = ring.size - start;
+    return {ring.data + start, size < to_end ? size : to_end};
+  }
+  static void move_data(std::atomic<std::uint64_t>& cursor, std::uint64_t value) {
+    cursor.store(value, std::memory_order_release);
+  }
+  static void post(std::atomic<std::uint64_t>& word, std::uint64_t value) {
+    word.store(value, std::memory_order_release);
+  }
+  static std::uint32_t take_marks(std::atomic<std::uint32_t>& marks) {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (marks.load(std::memory_order_relaxed) == 0) return 0;
+    return marks.exchange(0, std::memory_order_seq_cst);
+  }
+};
+static_assert(IsmDevice<LoopbackDevice>);
+
+}  // namespace leat::smc
