@@ -1,0 +1,149 @@
+// The spans of one direction, step by step: cut-over, the big ring, the spill to TCP, the way back.
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "leat/smc/receiver.h"
+#include "leat/smc/sender.h"
+
+namespace leat::smc {
+namespace {
+
+constexpr std::uint32_t kBig = 256 << 10;
+
+/// End 0 sends to end 1; TCP is a string.
+class LanesTest : public testing::Test {
+ protected:
+  LanesTest() {
+    for (Sender<>* sender : {&sender_}) sender->start(0);
+    receiver_.start(0);
+    ends_[1].flags = kFlagInputReady;
+  }
+
+  void send_ring(std::string_view bytes) {
+    while (!bytes.empty()) {
+      const std::span<char> room = sender_.room(bytes.size());
+      ASSERT_FALSE(room.empty());
+      std::memcpy(room.data(), bytes.data(), room.size());
+      sender_.commit(room.size());
+      bytes.remove_prefix(room.size());
+    }
+  }
+  void send_tcp(std::string_view bytes) {
+    tcp_ += bytes;
+    tcp_written_ += bytes.size();
+  }
+  void doorbell() { send_tcp("!"); }
+
+  /// All there is now.
+  std::string receive() {
+    std::string got;
+    for (;;) {
+      const Input input = receiver_.look();
+      if (input.kind == Input::Kind::kBroken) return got + "<broken>";
+      if (input.kind == Input::Kind::kTcp) {
+        const std::size_t n = std::min<std::uint64_t>(input.tcp_limit, tcp_.size());
+        if (n == 0) return got;
+        got += tcp_.substr(0, n);
+        tcp_.erase(0, n);
+        receiver_.tcp_received(n);
+      } else if (!input.bytes.empty()) {
+        got.append(input.bytes.data(), input.bytes.size());
+        receiver_.consume(input.bytes.size());
+      } else {
+        const std::size_t n = std::min<std::uint64_t>(input.doorbells, tcp_.size());
+        if (n == 0) return got;
+        tcp_.erase(0, n);
+        receiver_.doorbells_eaten(n);
+      }
+    }
+  }
+
+  std::unique_ptr<EndControl[]> blocks_ = std::make_unique<EndControl[]>(2);
+  EndControl* ends_ = blocks_.get();
+  std::vector<char> small_ = std::vector<char>(kSmallRing);
+  std::vector<char> big_ = std::vector<char>(kBig);
+  std::array<RemoteRing, kRings> rings_{{{small_.data(), kSmallRing}, {big_.data(), kBig}}};
+  Sender<> sender_{ends_[0], ends_[1], rings_};
+  Receiver<> receiver_{ends_[1], ends_[0], rings_};
+  std::string tcp_;
+  std::uint64_t tcp_written_ = 0;
+};
+
+TEST_F(LanesTest, CutsOverBehindWhatIsStillInTcp) {
+  send_tcp("abc");
+  ASSERT_TRUE(sender_.may_return());
+  sender_.to_ring(tcp_written_);
+  send_ring("def");
+  EXPECT_EQ(receive(), "abcdef");
+  EXPECT_EQ(receiver_.lane(), Lane::kSmall);
+}
+
+TEST_F(LanesTest, DoorbellsAreNoData) {
+  sender_.to_ring(tcp_written_);
+  send_ring("a");
+  doorbell();
+  EXPECT_EQ(receive(), "a");
+  doorbell();
+  send_ring("b");
+  sender_.to_tcp(tcp_written_);
+  send_tcp("c");
+  EXPECT_EQ(receive(), "bc");
+  EXPECT_EQ(tcp_, "");
+}
+
+TEST_F(LanesTest, AFullRingSpillsToTcpAndComesBack) {
+  sender_.to_ring(tcp_written_);
+  const std::string small(kSmallRing, 's');
+  const std::string big(kBig, 'b');
+  send_ring(small);
+  send_ring(big);
+  EXPECT_EQ(sender_.lane(), Lane::kBig);
+  EXPECT_TRUE(sender_.room(1).empty());
+  sender_.to_tcp(tcp_written_);
+  send_tcp("tcp");
+  EXPECT_FALSE(sender_.may_return());
+  EXPECT_TRUE(receive() == small + big + "tcp");
+  ASSERT_TRUE(sender_.may_return());
+  sender_.to_ring(tcp_written_);
+  send_ring("again");
+  EXPECT_EQ(receive(), "again");
+}
+
+TEST_F(LanesTest, FoldingResendsWhatIsUnreadInOrder) {
+  sender_.to_ring(tcp_written_);
+  send_ring("read");
+  EXPECT_EQ(receive(), "read");
+  const std::string small(kSmallRing, 's');
+  send_ring(small);
+  send_ring("big");
+  doorbell();
+  receiver_.want_fold();
+  ASSERT_TRUE(sender_.fold_wanted());
+  ASSERT_TRUE(sender_.start_resend(tcp_written_));
+  for (std::span<const char> chunk; !(chunk = sender_.resend_chunk()).empty();) {
+    const std::size_t n = std::min<std::size_t>(chunk.size(), 1000);
+    send_tcp({chunk.data(), n});
+    sender_.resent(n);
+  }
+  send_tcp("after");
+  EXPECT_TRUE(receive() == small + "bigafter");
+  EXPECT_FALSE(sender_.may_return());
+}
+
+TEST_F(LanesTest, NonsenseOfThePeerIsNoticed) {
+  sender_.to_ring(tcp_written_);
+  EXPECT_EQ(receive(), "");
+  ends_[1].produced[0] = kSmallRing + 1;
+  EXPECT_EQ(receive(), "<broken>");
+}
+
+}  // namespace
+}  // namespace leat::smc
