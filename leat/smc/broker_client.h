@@ -15,6 +15,7 @@ struct Offer {
   SocketNames names;
   std::uint32_t slot = 0;      ///< In the process page, for `matched`.
   std::uint32_t big_ring = 0;  ///< Wanted for what this end receives; 0: kDefaultBigRing.
+  bool connects = false;       ///< This end has called connect().
 };
 
 struct Answer {
@@ -28,30 +29,42 @@ struct Answer {
   Kind kind = Kind::kNoBroker;
   FallbackReason reason = FallbackReason::kNone;
   std::uint32_t end = 0;
-  int fd = -1;            ///< The caller's; close-on-exec.
+  int fd = -1;             ///< The caller's; close-on-exec. Sealed: it can neither shrink nor grow,
+  std::uint64_t size = 0;  ///< and is so many bytes long. The client has looked at both.
   bool connects = false;  ///< The end that has called connect(), for lookup(): see socket_counts.h.
 };
 
 /// One request each: connects to `path` (a UNIX SOCK_SEQPACKET socket), asks, reads the answer,
 /// closes. At most two descriptors for that long. Bounded by 1 s; a broker that does not answer is
-/// none. Any thread; async-signal-safe; leaves errno as it was.
+/// none. Any thread; async-signal-safe; leaves errno as it was; goes past the C library, whose
+/// calls the preloaded library replaces. `page_token` is ProcessPage::token, 0 without a page: it
+/// lets a process that has changed its user speak for what it had before.
 class BrokerClient {
  public:
-  explicit BrokerClient(const char* path);
+  /// Who may be the broker: it is believed when it says who the peer is.
+  enum class Trust : std::uint8_t {
+    kOwner,  ///< Only this process's effective user, or root.
+    kPath,   ///< Whoever listens there: the path was given by the user.
+  };
+  explicit BrokerClient(const char* path, Trust trust = Trust::kPath);
 
-  /// The process page: `fd` of the answer (kind kSegment).
+  /// The process page: `fd` of the answer (kind kSegment), to be mapped MAP_SHARED.
   Answer hello(const char* program) const;
   Answer offer(const Offer& offer, std::uint64_t page_token) const;
-  /// After `matched`, or to look again.
-  Answer fetch(std::uint64_t cookie) const;
-  /// For a socket that came by exec or SCM_RIGHTS: its segment if it has one. If not, it is pinned
-  /// to TCP.
+  /// After `matched` has changed, or to look again. A newer segment may take the place of one that
+  /// was not proved: ports are reused, and the first match may have been a dead socket's.
+  Answer fetch(std::uint64_t cookie, std::uint64_t page_token) const;
+  /// For a socket that came by exec or SCM_RIGHTS: its segment if it has one. If not (kUnknown), it
+  /// is pinned to TCP: nobody gets a segment for it any more.
   Answer lookup_or_pin(std::uint64_t cookie) const;
-  /// The segment shall outlive its last mapping for `seconds`: this process is about to exec.
-  Answer hold(std::uint64_t cookie, std::uint32_t seconds) const;
+  /// The segment shall outlive its last mapping for `seconds` (60 at most): this process is about
+  /// to exec. Its present user may look it up then. With any other answer than kSegment (which has
+  /// no `fd` here) nobody will find it, so the connection must be folded before the exec.
+  Answer hold(std::uint64_t cookie, std::uint32_t seconds, std::uint64_t page_token) const;
 
  private:
   char path_[108];
+  Trust trust_;
 };
 
 }  // namespace leat::smc

@@ -54,7 +54,7 @@ struct alignas(64) ConnectionSlot {
   std::atomic<std::uint32_t> native_writers;
   std::atomic<std::uint32_t>
       native_waiters;                  ///< Asleep in poll() and the like before it was shared.
-  std::atomic<std::uint32_t> matched;  ///< Set by the broker: the peer's offer is there, fetch.
+  std::atomic<std::uint32_t> matched;  ///< Changed by the broker: there is something to fetch.
   std::uint32_t end;                   ///< 0 or 1, once shared.
   std::uint32_t calls;
   std::uint64_t bytes;
@@ -84,6 +84,7 @@ struct ProcessPage {
   std::uint32_t uid;
   std::int32_t pid;  ///< As the broker sees it; 0 from another pid namespace.
   char program[64];
+  std::uint64_t token;  ///< Random; proves to the broker that the asker has the page.
   ProcessCounters counters;
   alignas(64) std::atomic<std::uint64_t> mail;  ///< Counts matches: some slot has `matched` set.
   alignas(

@@ -1,0 +1,216 @@
+#include "leat/smc/broker_client.h"
+
+#include <fcntl.h>
+#include <linux/time_types.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <time.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "leat/smc/internal/broker_protocol.h"
+#include "leat/smc/internal/raw_syscall.h"
+
+namespace leat::smc {
+
+namespace {
+
+using internal::Ask;
+using internal::raw_argument;
+using internal::raw_syscall;
+using internal::Reply;
+using internal::Request;
+
+constexpr std::int64_t kPatienceMs = 1000;
+
+std::int64_t now_ms() {
+  __kernel_timespec now{};
+  raw_syscall(SYS_clock_gettime, CLOCK_MONOTONIC, raw_argument(&now));
+  return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
+}
+
+/// A descriptor for the length of a block, closed past the C library.
+class RawFd {
+ public:
+  explicit RawFd(long fd) : fd_(fd) {}
+  RawFd(const RawFd&) = delete;
+  RawFd& operator=(const RawFd&) = delete;
+  ~RawFd() {
+    if (fd_ >= 0) raw_syscall(SYS_close, fd_);
+  }
+  [[nodiscard]] long get() const { return fd_; }
+
+ private:
+  long fd_;
+};
+
+// SO_RCVTIMEO and SO_SNDTIMEO bound connect(), send() and receive alike.
+bool limit(long fd, std::int64_t deadline) {
+  const std::int64_t left = deadline - now_ms();
+  if (left <= 0) return false;
+  timeval time{};
+  time.tv_sec = left / 1000;
+  time.tv_usec = left % 1000 * 1000;
+  const auto set = [&](int option) {
+    return raw_syscall(SYS_setsockopt, fd, SOL_SOCKET, option, raw_argument(&time), sizeof time) ==
+           0;
+  };
+  return set(SO_RCVTIMEO) && set(SO_SNDTIMEO);
+}
+
+/// `call()` again while signals interrupt it, for as long as there is patience.
+template <typename Call>
+long patiently(long fd, std::int64_t deadline, Call call) {
+  for (;;) {
+    const long result = call();
+    if (result != -EINTR) return result;
+    if (!limit(fd, deadline)) return -EAGAIN;
+  }
+}
+
+bool trusted(long fd, BrokerClient::Trust trust) {
+  if (trust == BrokerClient::Trust::kPath) return true;
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (raw_syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, raw_argument(&peer),
+                  raw_argument(&size)) != 0) {
+    return false;
+  }
+  return peer.uid == 0 || peer.uid == static_cast<uid_t>(raw_syscall(SYS_geteuid));
+}
+
+/// Reads the one message and the descriptor that came with it (-1: none).
+bool receive(long fd, std::int64_t deadline, Reply& reply, int& passed) {
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  iovec part{.iov_base = &reply, .iov_len = sizeof reply};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  const long got = patiently(fd, deadline, [&] {
+    return raw_syscall(SYS_recvmsg, fd, raw_argument(&message), MSG_CMSG_CLOEXEC);
+  });
+  passed = -1;
+  if (got < 0) return false;
+  const cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  if (header != nullptr && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
+      header->cmsg_len == CMSG_LEN(sizeof(int))) {
+    std::memcpy(&passed, CMSG_DATA(header), sizeof passed);
+  }
+  return got == sizeof reply && reply.magic == Reply::kMagic &&
+         (message.msg_flags & MSG_CTRUNC) == 0;
+}
+
+/// Whoever made the file, it cannot be cut under a mapping of `size` bytes.
+bool is_safe_to_map(int fd, std::uint64_t& size) {
+  const long seals = raw_syscall(SYS_fcntl, fd, F_GET_SEALS);
+  constexpr long kNeeded = F_SEAL_SHRINK | F_SEAL_GROW;
+  if (seals < 0 || (seals & kNeeded) != kNeeded) return false;
+  const long end = raw_syscall(SYS_lseek, fd, 0, SEEK_END);
+  if (end <= 0) return false;
+  size = static_cast<std::uint64_t>(end);
+  return true;
+}
+
+bool send_request(long fd, const char* path, std::int64_t deadline, const Request& request) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  static_assert(sizeof address.sun_path == 108);
+  std::memcpy(address.sun_path, path, sizeof address.sun_path);
+  const long connected = patiently(fd, deadline, [&] {
+    return raw_syscall(SYS_connect, fd, raw_argument(&address), sizeof address);
+  });
+  if (connected != 0) return false;
+  return patiently(fd, deadline, [&] {
+           return raw_syscall(SYS_sendto, fd, raw_argument(&request), sizeof request, MSG_NOSIGNAL);
+         }) == sizeof request;
+}
+
+Answer ask(const char* path, BrokerClient::Trust trust, const Request& request) {
+  if (path[0] == 0) return {};  // Would be an abstract address.
+  const std::int64_t deadline = now_ms() + kPatienceMs;
+  const RawFd fd(raw_syscall(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  if (fd.get() < 0 || !limit(fd.get(), deadline)) return {};
+  if (!send_request(fd.get(), path, deadline, request) || !trusted(fd.get(), trust)) return {};
+  Reply reply;
+  Answer answer;
+  bool usable = receive(fd.get(), deadline, reply, answer.fd);
+  usable = usable && reply.kind <= static_cast<std::uint32_t>(Answer::Kind::kUnknown);
+  usable = usable && reply.reason < kFallbackReasons && reply.end < 2;
+  if (usable && answer.fd >= 0) usable = is_safe_to_map(answer.fd, answer.size);
+  const auto kind = static_cast<Answer::Kind>(reply.kind);
+  if (usable && kind == Answer::Kind::kSegment && request.ask != Ask::kHold) {
+    usable = answer.fd >= 0;
+  }
+  if (!usable) {
+    if (answer.fd >= 0) raw_syscall(SYS_close, answer.fd);
+    return {};
+  }
+  answer.kind = kind;
+  answer.reason = static_cast<FallbackReason>(reply.reason);
+  answer.end = reply.end;
+  answer.connects = reply.connects != 0;
+  return answer;
+}
+
+}  // namespace
+
+BrokerClient::BrokerClient(const char* path, Trust trust) : path_{}, trust_(trust) {
+  // A path that does not fit is nobody's.
+  if (std::strlen(path) < sizeof path_) std::memcpy(path_, path, std::strlen(path));
+}
+
+Answer BrokerClient::hello(const char* program) const {
+  Request request;
+  request.ask = Ask::kHello;
+  for (std::size_t i = 0; i + 1 < sizeof request.program && program[i] != 0; ++i) {
+    request.program[i] = program[i];
+  }
+  return ask(path_, trust_, request);
+}
+
+Answer BrokerClient::offer(const Offer& offer, std::uint64_t page_token) const {
+  Request request;
+  request.ask = Ask::kOffer;
+  request.page_token = page_token;
+  request.cookie = offer.cookie;
+  request.netns = offer.netns;
+  request.names = offer.names;
+  request.slot = offer.slot;
+  request.big_ring = offer.big_ring;
+  request.connects = offer.connects ? 1 : 0;
+  return ask(path_, trust_, request);
+}
+
+Answer BrokerClient::fetch(std::uint64_t cookie, std::uint64_t page_token) const {
+  Request request;
+  request.ask = Ask::kFetch;
+  request.cookie = cookie;
+  request.page_token = page_token;
+  return ask(path_, trust_, request);
+}
+
+Answer BrokerClient::lookup_or_pin(std::uint64_t cookie) const {
+  Request request;
+  request.ask = Ask::kLookupOrPin;
+  request.cookie = cookie;
+  return ask(path_, trust_, request);
+}
+
+Answer BrokerClient::hold(std::uint64_t cookie, std::uint32_t seconds,
+                          std::uint64_t page_token) const {
+  Request request;
+  request.ask = Ask::kHold;
+  request.cookie = cookie;
+  request.seconds = seconds < internal::kMostHoldSeconds ? seconds : internal::kMostHoldSeconds;
+  request.page_token = page_token;
+  return ask(path_, trust_, request);
+}
+
+}  // namespace leat::smc
