@@ -1,0 +1,139 @@
+#include "leat/smc/link.h"
+
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <climits>
+
+#include "leat/smc/internal/raw_syscall.h"
+
+namespace leat::smc {
+
+namespace {
+
+using internal::raw_syscall;
+
+template <typename T>
+long address_of(T* pointer) {
+  return static_cast<long>(reinterpret_cast<unsigned long>(pointer));
+}
+
+constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW;
+constexpr std::uint32_t kMostBigRing = 1U << 30U;
+
+bool is_ring_size(std::uint32_t size) {
+  return size >= SegmentLayout::kPage && size <= kMostBigRing && (size & (size - 1)) == 0;
+}
+
+}  // namespace
+
+// A peer of the same user made nothing of this: the broker did. But it is checked as if it had
+// come from outside, for a file that can shrink would end the process by SIGBUS.
+FallbackReason Link::map(int fd) {
+  struct stat status = {};
+  const long seals = raw_syscall(SYS_fcntl, fd, F_GET_SEALS);
+  if (seals < 0 || (seals & kSeals) != kSeals) return FallbackReason::kBroken;
+  if (raw_syscall(SYS_fstat, fd, address_of(&status)) != 0) return FallbackReason::kBroken;
+  const auto size = static_cast<std::size_t>(status.st_size);
+  if (size < SegmentLayout::kPage) return FallbackReason::kBroken;
+  const long mapped = raw_syscall(SYS_mmap, 0, static_cast<long>(size), PROT_READ | PROT_WRITE,
+                                  MAP_SHARED | MAP_NORESERVE, fd, 0);
+  if (mapped < 0 && mapped > -4096) return FallbackReason::kNoMemory;
+  base_ = reinterpret_cast<char*>(mapped);
+  size_ = size;
+  return FallbackReason::kNone;
+}
+
+FallbackReason Link::attach(int socket, const Offer& offer, const Answer& answer, bool connects) {
+  unmap();
+  const FallbackReason mapped = answer.end < 2 ? map(answer.fd) : FallbackReason::kBroken;
+  raw_syscall(SYS_close, answer.fd);
+  if (mapped != FallbackReason::kNone) return mapped;
+  const auto& header = *reinterpret_cast<const SegmentHeader*>(base_);
+  const std::array<std::uint32_t, 2> big = {header.big_ring[0], header.big_ring[1]};
+  if (header.magic != SegmentHeader::kMagic || header.header_size != sizeof(EndControl) ||
+      !is_ring_size(big[0]) || !is_ring_size(big[1]) ||
+      SegmentLayout::size(big[0], big[1]) != size_ || header.cookie[answer.end] != offer.cookie) {
+    unmap();
+    return FallbackReason::kBroken;
+  }
+  end_ = answer.end;
+  offer_ = offer;
+  connects_ = connects;
+  const unsigned other = 1 - end_;
+  mine_ = reinterpret_cast<EndControl*>(base_ + SegmentLayout::control(end_));
+  peer_ = reinterpret_cast<EndControl*>(base_ + SegmentLayout::control(other));
+  own_rings_ = {{{base_ + SegmentLayout::small_ring(end_), kSmallRing},
+                 {base_ + SegmentLayout::big_ring(end_, big[0]), big[end_]}}};
+  peer_rings_ = {{{base_ + SegmentLayout::small_ring(other), kSmallRing},
+                  {base_ + SegmentLayout::big_ring(other, big[0]), big[other]}}};
+  if (mine_->state.load(std::memory_order_acquire) == EndState::kConfirmed) {
+    return FallbackReason::kNone;
+  }
+  if (!is_still(socket, offer)) {
+    unmap();
+    return FallbackReason::kNotEstablished;
+  }
+  EndState absent = EndState::kAbsent;
+  mine_->state.compare_exchange_strong(absent, EndState::kAttached, std::memory_order_acq_rel);
+  return FallbackReason::kNone;
+}
+
+bool Link::is_ready() const {
+  return mine_->state.load(std::memory_order_acquire) == EndState::kConfirmed &&
+         peer_->state.load(std::memory_order_acquire) == EndState::kConfirmed;
+}
+
+Link::Progress Link::prove(int socket) {
+  const EndState theirs = peer_->state.load(std::memory_order_acquire);
+  if (theirs == EndState::kAbsent) return Progress::kWaiting;
+  if (mine_->state.load(std::memory_order_acquire) != EndState::kConfirmed) {
+    if (!is_still(socket, offer_)) return Progress::kRefused;
+    EndState attached = EndState::kAttached;
+    mine_->state.compare_exchange_strong(attached, EndState::kConfirmed, std::memory_order_acq_rel);
+  }
+  return theirs == EndState::kConfirmed ? Progress::kReady : Progress::kWaiting;
+}
+
+void Link::allow_input(std::uint64_t consumed) {
+  if ((mine_->flags.load(std::memory_order_acquire) & kFlagInputReady) != 0) return;
+  receiver().start(consumed);
+  // Threads may sleep in the kernel already, from before.
+  mine_->wait.fetch_or(kWaitDoorbell, std::memory_order_seq_cst);
+  mine_->flags.fetch_or(kFlagInputReady, std::memory_order_seq_cst);
+}
+
+void Link::wake_peer(int socket, std::uint32_t marks) {
+  if ((marks & kWaitFutex) != 0) {
+    ++mine_->tx_futex_wakes;
+    raw_syscall(SYS_futex, address_of(&peer_->wait), FUTEX_WAKE, INT_MAX);
+  }
+  if ((marks & kWaitDoorbell) == 0 || mine_->tx_lane == Lane::kTcp) return;
+  ++mine_->tx_doorbells;
+  const char doorbell = 0;
+  // If the socket takes no more, the peer has bytes of it to read, and is awake.
+  raw_syscall(SYS_sendto, socket, address_of(&doorbell), 1, MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0);
+}
+
+std::uint64_t Link::token() const {
+  return reinterpret_cast<const SegmentHeader*>(base_)->token;
+}
+
+void Link::release_big_ring() {
+  const RemoteRing& ring = own_rings_[1];
+  raw_syscall(SYS_madvise, address_of(ring.data), ring.size, MADV_REMOVE);
+}
+
+void Link::unmap() {
+  if (base_ == nullptr) return;
+  raw_syscall(SYS_munmap, address_of(base_), static_cast<long>(size_));
+  base_ = nullptr;
+  mine_ = nullptr;
+  peer_ = nullptr;
+}
+
+}  // namespace leat::smc

@@ -1,0 +1,82 @@
+// Public: an end's hold on the shared memory of one connection, from the broker's answer to its
+// end.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "leat/smc/broker_client.h"
+#include "leat/smc/fallback_reason.h"
+#include "leat/smc/receiver.h"
+#include "leat/smc/segment.h"
+#include "leat/smc/sender.h"
+#include "leat/smc/socket_counts.h"
+
+namespace leat::smc {
+
+/// Maps the segment, carries out the proof that both ends are one connection, and wakes the peer.
+/// Neither allocates nor throws; errno is kept. Of several processes that hold one end each has its
+/// own Link on the same memory; only the first has anything to prove.
+///
+///     attach()            prove()                         ready
+///     this end looks at   sees the peer attached, looks   both are confirmed: the
+///     its socket          at its socket again: confirmed  proof of docs/decisions/shared-memory.md
+class Link {
+ public:
+  enum class Progress : std::uint8_t { kWaiting, kReady, kRefused };
+
+  Link() = default;
+  ~Link() { unmap(); }
+  Link(const Link&) = delete;
+  Link& operator=(const Link&) = delete;
+
+  /// Maps what `answer` (kSegment) has brought and closes its descriptor, also on failure. The
+  /// socket must still be that of `offer`, unless this end was confirmed before by another
+  /// process. `connects`: see tcp_written().
+  [[nodiscard]] FallbackReason attach(int socket, const Offer& offer, const Answer& answer,
+                                      bool connects);
+  /// A step of the proof, at any call on the connection. Costs two loads while the peer is away.
+  [[nodiscard]] Progress prove(int socket);
+  [[nodiscard]] bool is_ready() const;
+
+  /// May be sent to by ring from now on: `consumed` bytes were read from the socket so far. Under
+  /// the rx lock, while nobody reads the socket. Does nothing if that was done before.
+  void allow_input(std::uint64_t consumed);
+
+  [[nodiscard]] std::uint64_t tcp_written(int socket) const {
+    return smc::tcp_written(socket, connects_);
+  }
+  /// After Sender::take_marks(), under the tx lock: wakes by futex, by a doorbell, or both.
+  void wake_peer(int socket, std::uint32_t marks);
+
+  [[nodiscard]] bool is_mapped() const { return base_ != nullptr; }
+  [[nodiscard]] EndControl& mine() { return *mine_; }
+  [[nodiscard]] EndControl& peer() { return *peer_; }
+  [[nodiscard]] const EndControl& peer() const { return *peer_; }
+  [[nodiscard]] unsigned end() const { return end_; }
+  [[nodiscard]] std::uint64_t token() const;
+  /// Views; as cheap to make as to keep.
+  [[nodiscard]] Sender<> sender() { return {*mine_, *peer_, peer_rings_}; }
+  [[nodiscard]] Receiver<> receiver() { return {*mine_, *peer_, own_rings_}; }
+  /// Gives the pages of the big ring that the peer has filled and this end has read back to the
+  /// system. Under the rx lock, when it is empty and not the lane.
+  void release_big_ring();
+  void unmap();
+
+ private:
+  [[nodiscard]] FallbackReason map(int fd);
+
+  char* base_ = nullptr;
+  std::size_t size_ = 0;
+  EndControl* mine_ = nullptr;
+  EndControl* peer_ = nullptr;
+  std::array<RemoteRing, kRings> own_rings_;
+  std::array<RemoteRing, kRings> peer_rings_;
+  Offer offer_;
+  unsigned end_ = 0;
+  bool connects_ = false;
+};
+
+}  // namespace leat::smc
