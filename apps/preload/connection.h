@@ -6,7 +6,9 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
+#include "leat/smc/link.h"
 #include "leat/smc/process_page.h"
 #include "leat/smc/receiver.h"
 #include "leat/smc/segment.h"
@@ -15,41 +17,68 @@
 namespace leat::preload {
 
 /// What the descriptor table has for a TCP connection. One for each socket (not descriptor: dup'ed
-/// descriptors share it), from a pool that is never given back to the system, so that a stale pointer is
-/// still a Connection; `generation` tells whether it is still the same.
+/// descriptors share it), from a pool that is never given back to the system, so that a stale
+/// pointer is still a Connection.
 ///
 ///     watched ----(earned)----> offered ----(segment, proof)----> shared
 ///        |                        |                                  |
 ///        +------------------------+-----------> pinned <-------------+ folded for good
 ///
-/// Any thread. Nothing here allocates or logs; errno is kept.
+/// Any thread. Nothing here allocates or logs.
 class Connection {
  public:
+  enum class Stage : std::uint32_t { kWatched, kOffered, kAttached, kShared, kPinned };
+
+  /// Around every use: while one lives, the segment stays mapped, whoever closes the descriptor.
+  class Use {
+   public:
+    explicit Use(Connection& connection) : connection_(connection) {
+      connection_.users_.fetch_add(1, std::memory_order_acquire);
+    }
+    Use(const Use&) = delete;
+    Use& operator=(const Use&) = delete;
+    ~Use() {
+      if (connection_.users_.fetch_sub(1, std::memory_order_acq_rel) == 1) connection_.last_left();
+    }
+
+   private:
+    Connection& connection_;
+  };
+
   // --- set-up: connection.cc -----------------------------------------------------------------
 
-  /// Whether the segment is mapped and this end's flags are set: calls go by Sender and Receiver.
+  /// Whether the segment is mapped and calls go by Sender and Receiver.
   [[nodiscard]] bool is_shared() const { return shared_.load(std::memory_order_acquire); }
-  /// A call on a connection that is not shared yet, having moved `bytes`: counts, offers, fetches,
-  /// proves. Cheap until it has earned it. Never while this thread is inside one of the scopes below.
-  void note_call(int fd, std::size_t bytes);
+  [[nodiscard]] Stage stage() const { return stage_.load(std::memory_order_acquire); }
+  /// After a call on a connection that is not shared yet, which moved `bytes`: counts, offers,
+  /// fetches, proves. Never inside one of the native scopes below, nor with a lock. Keeps errno.
+  void note_call(int fd, std::size_t bytes) {
+    if (stage() != Stage::kPinned) note_call_slowly(fd, bytes);
+  }
+  /// Before a native call: another process of the family may have accelerated the connection.
+  [[nodiscard]] bool attach_if_family_did(int fd) {
+    if (slot_ == nullptr || slot_->state.load(std::memory_order_seq_cst) != smc::SlotState::kShared)
+      return false;
+    return join_family(fd);
+  }
 
-  /// Around a native call on a connection that is not shared: lanes do not change meanwhile.
-  class NativeRead;
-  class NativeWrite;
-
-  [[nodiscard]] smc::Sender<>& sender() { return sender_; }
-  [[nodiscard]] smc::Receiver<>& receiver() { return receiver_; }
-  [[nodiscard]] smc::EndControl& mine() { return *mine_; }
-  [[nodiscard]] smc::EndControl& peer() { return *peer_; }
-  [[nodiscard]] smc::ConnectionSlot& slot() { return *slot_; }
+  [[nodiscard]] smc::Sender<> sender() { return link_.sender(); }
+  [[nodiscard]] smc::Receiver<> receiver() { return link_.receiver(); }
+  [[nodiscard]] smc::EndControl& mine() { return link_.mine(); }
+  [[nodiscard]] smc::EndControl& peer() { return link_.peer(); }
+  [[nodiscard]] smc::Link& link() { return link_; }
+  [[nodiscard]] smc::ConnectionSlot* slot() const { return slot_; }
+  [[nodiscard]] bool connects() const { return connects_; }
 
   // --- waiting: what poll, select and epoll need ---------------------------------------------
 
-  /// Shared, and without a lock or a system call: the rings may have something to read.
-  [[nodiscard]] bool maybe_readable() const { return receiver_.maybe_readable(); }
-  /// Exactly, under the rx lock: eats the doorbells that lie in the socket, follows the spans, answers a
-  /// peer that wants to fold. `from_kernel` are the events the kernel has reported for the socket; returns what
-  /// of them is true for the program, EPOLLIN added where a ring has bytes (as many as SO_RCVLOWAT asks).
+  /// Shared, and without a lock or a system call: the rings may have something to read, or the peer
+  /// wants to fold.
+  [[nodiscard]] bool maybe_readable();
+  /// Exactly, under the rx lock: eats the doorbells that lie in the socket, follows the spans,
+  /// answers a peer that wants to fold. `from_kernel` are the events the kernel has reported for
+  /// the socket; returns what of them is true for the program, EPOLLIN added where a ring has bytes
+  /// (as many as SO_RCVLOWAT asks). Keeps errno.
   [[nodiscard]] std::uint32_t true_events(int fd, std::uint32_t from_kernel);
   /// Before sleeping in the kernel with this socket among the awaited: marks this end armed. The
   /// caller then asks maybe_readable() once more, and sleeps only if it is false.
@@ -57,16 +86,30 @@ class Connection {
   /// After that sleep, or instead of it. While other threads sleep on the same end it stays armed.
   void disarm();
   /// Stream position up to which bytes have come, for edge-triggered sets: grows when bytes arrive.
-  [[nodiscard]] std::uint64_t arrivals() const;
+  [[nodiscard]] std::uint64_t arrivals();
+  /// While true the mark stays when the last waiter disarms: a set keeps it armed though nobody
+  /// looks at it (cold members).
+  std::atomic<std::uint32_t> kept_armed{0};
 
  private:
   friend class ConnectionPool;
+  friend class Lifecycle;
+
+  void note_call_slowly(int fd, std::size_t bytes);
+  bool join_family(int fd);
+  void last_left();
+
   std::atomic<bool> shared_{false};
-  smc::EndControl* mine_ = nullptr;
-  smc::EndControl* peer_ = nullptr;
+  bool connects_ = false;
+  std::atomic<Stage> stage_{Stage::kWatched};
+  std::atomic<std::uint32_t> users_{0};        ///< Calls inside, and one while it has descriptors.
+  std::atomic<std::uint32_t> descriptors_{0};  ///< Entries of the table.
   smc::ConnectionSlot* slot_ = nullptr;
-  smc::Sender<> sender_;
-  smc::Receiver<> receiver_;
+  smc::Link link_;
+
+ public:
+  /// The next in the pool's list of free ones; the pool's own.
+  std::atomic<std::uint32_t> next_free{0};
 };
 
 }  // namespace leat::preload
