@@ -23,8 +23,12 @@ struct RemoteRing {
 /// - `move_data(cursor, value)`: makes what was put into the window visible to the peer, then the
 ///   cursor's new value; nobody sees the value before the bytes.
 /// - `post(word, value)`: a store to the peer's memory that follows all stores before it.
-/// - `take_marks(word)`: all of this end's stores are visible to the peer before the peer's mark
-///   of sleep is read; takes the marks away and returns them.
+/// - `load(word)`: what the peer has posted here; and nothing older is read after it.
+/// - `keep(word, value)`: a store to what the holders of this end share, in order as well: who
+///   takes the lock from a dead one finds all stores up to some instruction, and none after it.
+/// - `take_marks(word)`, `settle(word)`: all of this end's stores are visible to the peer before
+///   the peer's word is read, which the peer changes before it looks for them. take_marks() takes
+///   the marks away.
 template <typename T>
 concept IsmDevice =
     requires(T& device, const RemoteRing& ring, std::atomic<std::uint64_t>& word,
@@ -32,7 +36,10 @@ concept IsmDevice =
       { device.window(ring, value, size) } -> std::same_as<std::span<char>>;
       { device.move_data(word, value) };
       { device.post(word, value) };
+      { device.load(word) } -> std::same_as<std::uint64_t>;
+      { device.keep(word, value) };
       { device.take_marks(marks) } -> std::same_as<std::uint32_t>;
+      { device.settle(marks) } -> std::same_as<std::uint32_t>;
     };
 
 /// Loopback: the peer's memory is mapped here. Putting bytes is the one copy (SMC-D's "nocopy").
@@ -48,10 +55,23 @@ struct LoopbackDevice {
   static void post(std::atomic<std::uint64_t>& word, std::uint64_t value) {
     word.store(value, std::memory_order_release);
   }
+  static std::uint64_t load(const std::atomic<std::uint64_t>& word) {
+    return word.load(std::memory_order_acquire);
+  }
+  // Release, so that neither the compiler nor, for a later holder, the processor turns them round.
+  static void keep(std::atomic<std::uint64_t>& word, std::uint64_t value) {
+    word.store(value, std::memory_order_release);
+  }
+  // The sleeper marks the word by a read-modify-write, then looks for bytes; this is one too. Of
+  // two on one word one comes first: if it is the sleeper's, this one reads the mark; if this one,
+  // the sleeper's reads from it (acquire from release) and the look sees all stores before it. So
+  // no fence is needed, on any processor, and ThreadSanitizer can follow. The line is this end's
+  // while the peer is awake, and the exchange costs what a fence would.
   static std::uint32_t take_marks(std::atomic<std::uint32_t>& marks) {
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (marks.load(std::memory_order_relaxed) == 0) return 0;
-    return marks.exchange(0, std::memory_order_seq_cst);
+    return marks.exchange(0, std::memory_order_acq_rel);
+  }
+  static std::uint32_t settle(std::atomic<std::uint32_t>& word) {
+    return word.fetch_or(0, std::memory_order_acq_rel);
   }
 };
 static_assert(IsmDevice<LoopbackDevice>);

@@ -112,7 +112,7 @@ void Link::wake_peer(int socket, std::uint32_t marks) {
     ++mine_->tx_futex_wakes;
     raw_syscall(SYS_futex, address_of(&peer_->wait), FUTEX_WAKE, INT_MAX);
   }
-  if ((marks & kWaitDoorbell) == 0 || mine_->tx_lane == Lane::kTcp) return;
+  if ((marks & kWaitDoorbell) == 0 || sender().lane() == Lane::kTcp) return;
   ++mine_->tx_doorbells;
   const char doorbell = 0;
   // If the socket takes no more, the peer has bytes of it to read, and is awake.
@@ -124,7 +124,7 @@ std::uint64_t Link::token() const {
 }
 
 void Link::release_big_ring() {
-  const RemoteRing& ring = own_rings_[1];
+  const RemoteRing& ring = peer_rings_[1];
   raw_syscall(SYS_madvise, address_of(ring.data), ring.size, MADV_REMOVE);
 }
 

@@ -60,8 +60,8 @@ class Link {
   /// Views; as cheap to make as to keep.
   [[nodiscard]] Sender<> sender() { return {*mine_, *peer_, peer_rings_}; }
   [[nodiscard]] Receiver<> receiver() { return {*mine_, *peer_, own_rings_}; }
-  /// Gives the pages of the big ring that the peer has filled and this end has read back to the
-  /// system. Under the rx lock, when it is empty and not the lane.
+  /// Gives the pages of the big ring that this end writes back to the system. Under the tx lock,
+  /// if Sender::big_ring_is_idle(); the receiver could not know whether somebody writes there now.
   void release_big_ring();
   void unmap();
 

@@ -42,6 +42,16 @@ inline constexpr std::uint32_t kFlagWriteShut = 2;   ///< Has called shutdown(SH
 inline constexpr std::uint32_t kFlagFoldWanted = 4;  ///< Has stopped reading rings: resend by TCP.
 inline constexpr std::uint32_t kFlagFoldOutput = 8;  ///< Sends by TCP only, from now on.
 
+/// A span as its own end keeps it. There are two, used in turn: the one not in use is filled, then
+/// the count of spans goes up by one store, so a death in between leaves the old one whole.
+struct OwnSpan {
+  std::atomic<std::uint64_t> position;        ///< In the stream, where it begins.
+  std::atomic<std::uint64_t> base;            ///< There: bytes of the socket, or the ring's cursor.
+  std::atomic<std::uint64_t> lane;            ///< A Lane, or kResent, which goes by TCP.
+  std::atomic<std::uint64_t> taken;           ///< Receiver: records of the log behind it.
+  std::atomic<std::uint64_t> resend[kRings];  ///< Sender, kResent: ring bytes that go by TCP first.
+};
+
 /// The control block of one end. As SMC has it, each end only ever reads what the *other* wrote
 /// into its own block, and writes into the other's, with these exceptions, which loopback memory
 /// allows: `wait` and `space_wait` are exchanged by both, and the `own_` lines are shared by the
@@ -77,29 +87,59 @@ struct alignas(kLine) EndControl {
   alignas(kLine) std::atomic<EndState> state;
   std::atomic<std::uint32_t> flags;
 
-  // Mine alone, but for all processes that hold this end.
+  // Mine alone, but for all processes that hold this end. A position in the stream is that of the
+  // span and what its lane's cursor has moved since: one store moves it on.
   alignas(kLine) std::atomic<std::uint32_t> tx_lock;  ///< See DirectionLock.
-  std::uint64_t tx_position;          ///< Stream bytes sent; lane TCP: when its span began.
-  std::uint64_t tx_tcp_base;          ///< Lane TCP: the socket's bytes when its span began.
-  std::uint64_t tx_produced[kRings];  ///< What I wrote to the peer's `produced`.
-  std::uint64_t tx_spans;
-  std::uint64_t tx_resend[kRings];  ///< Ring bytes still to be resent by TCP, after a fold request.
-  Lane tx_lane;
-  Lane tx_resend_first;          ///< Of which ring first.
+  std::atomic<std::uint64_t> tx_spans;                ///< Records written; the span is the odd or
+                                                      ///< even one of tx_span.
+  std::atomic<std::uint64_t> tx_produced[kRings];     ///< What I wrote to the peer's `produced`.
+  std::atomic<std::uint64_t> tx_resent;               ///< Of OwnSpan::resend, what has gone by TCP.
   std::uint64_t tx_messages;     ///< Sends that went by ring. These counts are for the tools.
   std::uint64_t tx_doorbells;    ///< Wake-ups sent by TCP,
   std::uint64_t tx_futex_wakes;  ///< and by futex.
   std::uint64_t tx_ring_full;    ///< Sends that found no room and went by TCP.
+  OwnSpan tx_span[2];
   alignas(kLine) std::atomic<std::uint32_t> rx_lock;
-  std::uint64_t rx_position;      ///< Stream bytes read.
-  std::uint64_t rx_tcp_consumed;  ///< Of the socket's bytes, doorbells included.
-  std::uint64_t rx_consumed[kRings];
-  std::uint64_t rx_spans_taken;
-  Lane rx_lane;
+  std::atomic<std::uint64_t> rx_spans;         ///< Spans gone through, which may leave out records.
+  std::atomic<std::uint64_t> rx_tcp_consumed;  ///< Of the socket's bytes, doorbells included.
+  std::atomic<std::uint64_t> rx_consumed[kRings];
   std::uint64_t rx_messages;
   std::uint64_t rx_spins_won;
   std::uint64_t rx_spins_lost;
+  OwnSpan rx_span[2];
 };
+
+/// The spans that the holders of this end send in and read in now; for Sender, Receiver and tools.
+[[nodiscard]] inline const OwnSpan& sent_span(const EndControl& end) {
+  return end.tx_span[end.tx_spans.load(std::memory_order_acquire) % 2];
+}
+[[nodiscard]] inline const OwnSpan& read_span(const EndControl& end) {
+  return end.rx_span[end.rx_spans.load(std::memory_order_acquire) % 2];
+}
+/// Nonsense is TCP, for it indexes nothing.
+[[nodiscard]] inline Lane lane_of(const OwnSpan& span) {
+  const std::uint64_t lane = span.lane.load(std::memory_order_relaxed);
+  return lane == 1 ? Lane::kSmall : lane == 2 ? Lane::kBig : Lane::kTcp;
+}
+
+/// Bytes of the stream read so far.
+[[nodiscard]] inline std::uint64_t read_position(const EndControl& end) {
+  const OwnSpan& span = read_span(end);
+  const Lane lane = lane_of(span);
+  const std::atomic<std::uint64_t>& cursor =
+      lane == Lane::kTcp ? end.rx_tcp_consumed : end.rx_consumed[lane == Lane::kBig ? 1 : 0];
+  return span.position.load(std::memory_order_relaxed) + cursor.load(std::memory_order_relaxed) -
+         span.base.load(std::memory_order_relaxed);
+}
+/// Bytes of the stream sent so far; where the lane is TCP, up to its span's begin.
+[[nodiscard]] inline std::uint64_t sent_position(const EndControl& end) {
+  const OwnSpan& span = sent_span(end);
+  const Lane lane = lane_of(span);
+  const std::uint64_t begin = span.position.load(std::memory_order_relaxed);
+  if (lane == Lane::kTcp) return begin;
+  return begin + end.tx_produced[lane == Lane::kBig ? 1 : 0].load(std::memory_order_relaxed) -
+         span.base.load(std::memory_order_relaxed);
+}
 
 /// The first page, written by the broker before anybody maps the file, and never again.
 struct SegmentHeader {

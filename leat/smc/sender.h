@@ -1,10 +1,10 @@
 // Public: the sending half of a connection over shared memory: which lane takes the next bytes.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 
 #include "leat/smc/ism_device.h"
@@ -13,8 +13,8 @@
 namespace leat::smc {
 
 /// Pure: does no system call, and asks its caller for what the kernel knows. Every method but
-/// fold_wanted() and take_marks() is called under the end's tx lock; it keeps no state of its own,
-/// so all who hold the end may make one.
+/// lane(), fold_wanted() and take_marks() is called under the end's tx lock; it keeps no state of
+/// its own, so all who hold the end may make one.
 ///
 ///               to_ring(T)                      room() of a full small ring
 ///     +-------+ -----------> +--------------+ ------------------> +------------+
@@ -24,6 +24,8 @@ namespace leat::smc {
 ///         +--------------------------------------------------------------+ to_tcp(T)
 ///
 /// `T` is the count of bytes ever written to the TCP socket, of the kernel (socket_counts.h).
+///
+/// A holder may die between any two stores: who takes the lock from it calls recover() first.
 template <IsmDevice Device = LoopbackDevice>
 class Sender {
  public:
@@ -34,46 +36,61 @@ class Sender {
 
   /// Once, before the first ring byte: `tcp_written` bytes went by TCP so far.
   void start(std::uint64_t tcp_written);
+  /// Completes what a holder that died has begun. Wake the peer afterwards (take_marks()): it may
+  /// have died before it could.
+  void recover(std::uint64_t tcp_written);
 
-  [[nodiscard]] Lane lane() const { return mine_.tx_lane; }
+  [[nodiscard]] Lane lane() const { return lane_of(sent_span(mine_)); }
   /// Where up to `wanted` bytes for the current ring may be put; empty if it is full, or if the
   /// lane is TCP. Goes from ring to ring by itself.
   [[nodiscard]] std::span<char> room(std::size_t wanted);
   /// So many bytes were put into room(): the peer may read them.
   void commit(std::size_t count);
   /// Bytes in rings that the peer has not read.
-  [[nodiscard]] std::uint64_t unread() const;
+  [[nodiscard]] std::uint64_t unread() const { return unread(Lane::kSmall) + unread(Lane::kBig); }
+  /// Nobody reads or writes the big ring until room() says so: its pages may be given back.
+  [[nodiscard]] bool big_ring_is_idle() const {
+    return lane() != Lane::kBig && unread(Lane::kBig) == 0;
+  }
 
   /// The marks of a sleeping peer, after commit(), to_ring() or a request; the caller wakes it.
   [[nodiscard]] std::uint32_t take_marks() { return device_.take_marks(peer_.wait); }
 
   /// Whether the next bytes may go by ring, when the lane is TCP: the peer is ready, nobody wants
-  /// to fold, the rings have room again and the log of spans too.
+  /// to fold, the rings are empty, for the peer reads them before the TCP bytes behind them, and
+  /// the log of spans has room.
   [[nodiscard]] bool may_return() const;
+  /// If the peer has asked to fold at this moment the lane stays TCP.
   void to_ring(std::uint64_t tcp_written);
-  /// Whether to_tcp() can be told to the peer now: false if the log of spans is full, which it is
-  /// only while the peer has read none of the last eight.
-  [[nodiscard]] bool may_leave() const { return has_span_slot(); }
+  /// Whether to_tcp() can be told to the peer now. A slot of the log is kept free for it, so it is
+  /// false only if the peer writes nonsense: the stream cannot go on.
+  [[nodiscard]] bool may_leave() const { return has_span_slots(1); }
   void to_tcp(std::uint64_t tcp_written);
 
-  /// The peer has stopped reading rings. Answer with start_resend(), then resend_chunk() until
-  /// empty.
-  [[nodiscard]] bool fold_wanted() const {
-    return (peer_.flags.load(std::memory_order_acquire) & kFlagFoldWanted) != 0;
-  }
-  /// False if it cannot be: bytes that went by TCP lie behind unread ring bytes, or the log is
-  /// full.
+  /// The peer has stopped reading rings. Answer with start_resend(), or with to_tcp() if that is
+  /// false; then send resend_chunk() until empty, before anything else.
+  [[nodiscard]] bool fold_wanted() const;
+  /// False if it cannot be: bytes that went by TCP lie behind unread ring bytes. The peer then
+  /// reads the rings up to those.
   [[nodiscard]] bool start_resend(std::uint64_t tcp_written);
   /// What is to be written to TCP before anything else; empty when done.
   [[nodiscard]] std::span<const char> resend_chunk() const;
   void resent(std::size_t count);
 
- private:
+ protected:
+  static constexpr auto kRelaxed = std::memory_order_relaxed;
   static std::size_t index(Lane ring) { return static_cast<std::size_t>(ring) - 1; }
   [[nodiscard]] std::uint64_t unread(Lane ring) const;
-  [[nodiscard]] std::uint64_t free_space(Lane ring) const;
-  [[nodiscard]] bool has_span_slot() const;
-  void add_span(std::uint64_t position, std::uint64_t lane, std::uint64_t tcp_offset);
+  [[nodiscard]] std::uint64_t free_space(Lane ring) const {
+    return rings_[index(ring)].size - unread(ring);
+  }
+  [[nodiscard]] bool has_span_slots(std::uint64_t count) const;
+  [[nodiscard]] std::uint64_t to_resend() const;
+  [[nodiscard]] std::uint64_t position(std::uint64_t tcp_written) const;
+  OwnSpan& add_span(std::uint64_t position, std::uint64_t lane, std::uint64_t tcp_offset,
+                    std::uint64_t base);
+  void publish_span();
+  void change(Lane ring);
 
   EndControl& mine_;
   EndControl& peer_;
@@ -85,9 +102,23 @@ class Sender {
 
 template <IsmDevice Device>
 void Sender<Device>::start(std::uint64_t tcp_written) {
-  mine_.tx_lane = Lane::kTcp;
-  mine_.tx_position = tcp_written;
-  mine_.tx_tcp_base = tcp_written;
+  OwnSpan& first = mine_.tx_span[0];
+  first.position.store(tcp_written, kRelaxed);
+  first.base.store(tcp_written, kRelaxed);
+  first.lane.store(static_cast<std::uint64_t>(Lane::kTcp), kRelaxed);
+}
+
+template <IsmDevice Device>
+void Sender<Device>::recover(std::uint64_t tcp_written) {
+  for (std::size_t i = 0; i < kRings; ++i) {
+    device_.move_data(peer_.produced[i], mine_.tx_produced[i].load(kRelaxed));
+  }
+  publish_span();
+  const OwnSpan& span = sent_span(mine_);
+  if (span.lane.load(kRelaxed) == kResent) {
+    // Nothing but the resent bytes goes by TCP before they are all gone.
+    device_.keep(mine_.tx_resent, std::min(tcp_written - span.base.load(kRelaxed), to_resend()));
+  }
 }
 
 // `consumed` is the peer's: more than was produced, or less than a ring ago, is taken as "nothing
@@ -95,135 +126,166 @@ void Sender<Device>::start(std::uint64_t tcp_written) {
 template <IsmDevice Device>
 std::uint64_t Sender<Device>::unread(Lane ring) const {
   const std::size_t i = index(ring);
-  const std::uint64_t gap =
-      mine_.tx_produced[i] - mine_.consumed[i].load(std::memory_order_acquire);
-  return gap <= rings_[i].size ? gap : rings_[i].size;
+  const std::uint64_t gap = mine_.tx_produced[i].load(kRelaxed) - device_.load(mine_.consumed[i]);
+  return std::min<std::uint64_t>(gap, rings_[i].size);
 }
 
 template <IsmDevice Device>
-std::uint64_t Sender<Device>::unread() const {
-  return unread(Lane::kSmall) + unread(Lane::kBig);
+bool Sender<Device>::has_span_slots(std::uint64_t count) const {
+  return mine_.tx_spans.load(kRelaxed) - device_.load(mine_.spans_taken) <= kSpanSlots - count;
 }
 
 template <IsmDevice Device>
-std::uint64_t Sender<Device>::free_space(Lane ring) const {
-  return rings_[index(ring)].size - unread(ring);
+std::uint64_t Sender<Device>::position(std::uint64_t tcp_written) const {
+  const OwnSpan& span = sent_span(mine_);
+  if (lane_of(span) != Lane::kTcp) return sent_position(mine_);
+  return span.position.load(kRelaxed) + tcp_written - span.base.load(kRelaxed);
 }
 
+// The slot of the log is free: publish_span() makes it visible.
 template <IsmDevice Device>
-bool Sender<Device>::has_span_slot() const {
-  const std::uint64_t taken = mine_.spans_taken.load(std::memory_order_acquire);
-  return mine_.tx_spans - taken < kSpanSlots;
-}
-
-template <IsmDevice Device>
-void Sender<Device>::add_span(std::uint64_t position, std::uint64_t lane,
-                              std::uint64_t tcp_offset) {
-  SpanRecord& record = peer_.span_log[mine_.tx_spans % kSpanSlots];
+OwnSpan& Sender<Device>::add_span(std::uint64_t position, std::uint64_t lane,
+                                  std::uint64_t tcp_offset, std::uint64_t base) {
+  const std::uint64_t spans = mine_.tx_spans.load(kRelaxed);
+  SpanRecord& record = peer_.span_log[spans % kSpanSlots];
   device_.post(record.position, position);
   device_.post(record.tcp_offset_and_lane, tcp_offset << 2U | lane);
-  device_.post(peer_.spans, ++mine_.tx_spans);
+  OwnSpan& own = mine_.tx_span[(spans + 1) % 2];
+  device_.keep(own.position, position);
+  device_.keep(own.base, base);
+  device_.keep(own.lane, lane);
+  return own;
+}
+
+template <IsmDevice Device>
+void Sender<Device>::publish_span() {
+  device_.post(peer_.spans, mine_.tx_spans.load(kRelaxed));
+}
+
+template <IsmDevice Device>
+void Sender<Device>::change(Lane ring) {
+  add_span(position(0), static_cast<std::uint64_t>(ring), 0,
+           mine_.tx_produced[index(ring)].load(kRelaxed));
+  device_.keep(mine_.tx_spans, mine_.tx_spans.load(kRelaxed) + 1);
+  publish_span();
 }
 
 template <IsmDevice Device>
 std::span<char> Sender<Device>::room(std::size_t wanted) {
-  const auto change = [this](Lane lane) {
-    add_span(mine_.tx_position, static_cast<std::uint64_t>(lane), 0);
-    mine_.tx_lane = lane;
-  };
-  if (mine_.tx_lane == Lane::kTcp || wanted == 0) return {};
-  std::uint64_t free = free_space(mine_.tx_lane);
-  if (mine_.tx_lane == Lane::kSmall) {
+  Lane ring = lane();
+  if (ring == Lane::kTcp || wanted == 0) return {};
+  std::uint64_t free = free_space(ring);
+  if (ring == Lane::kSmall) {
     // The big ring must be empty: the peer reads a ring to its end before it follows to the next.
-    if (free < wanted && unread(Lane::kBig) == 0 && has_span_slot()) {
-      change(Lane::kBig);
-      free = free_space(Lane::kBig);
+    // Two slots: the last is to_tcp()'s.
+    if (free < wanted && unread(Lane::kBig) == 0 && has_span_slots(2)) {
+      change(ring = Lane::kBig);
+      free = free_space(ring);
     }
-  } else if (wanted <= kSmallRing / 2 && unread() == 0 && has_span_slot()) {
-    change(Lane::kSmall);
-    free = free_space(Lane::kSmall);
+  } else if (wanted <= rings_[index(Lane::kSmall)].size / 2 && unread() == 0 && has_span_slots(2)) {
+    change(ring = Lane::kSmall);
+    free = free_space(ring);
   }
   if (free == 0) return {};
-  const std::size_t i = index(mine_.tx_lane);
-  return device_.window(rings_[i], mine_.tx_produced[i], wanted < free ? wanted : free);
+  const std::size_t i = index(ring);
+  return device_.window(rings_[i], mine_.tx_produced[i].load(kRelaxed),
+                        std::min<std::uint64_t>(wanted, free));
 }
 
 template <IsmDevice Device>
 void Sender<Device>::commit(std::size_t count) {
-  const std::size_t i = index(mine_.tx_lane);
-  mine_.tx_position += count;
-  mine_.tx_produced[i] += count;
-  device_.move_data(peer_.produced[i], mine_.tx_produced[i]);
+  const Lane ring = lane();
+  if (ring == Lane::kTcp) return;
+  const std::size_t i = index(ring);
+  const std::uint64_t produced = mine_.tx_produced[i].load(kRelaxed) + count;
+  device_.keep(mine_.tx_produced[i], produced);
+  device_.move_data(peer_.produced[i], produced);
 }
 
 template <IsmDevice Device>
 bool Sender<Device>::may_return() const {
   const std::uint32_t theirs = peer_.flags.load(std::memory_order_acquire);
-  const std::uint32_t ours = mine_.flags.load(std::memory_order_relaxed);
+  const std::uint32_t ours = mine_.flags.load(kRelaxed);
   if ((theirs & (kFlagInputReady | kFlagFoldWanted)) != kFlagInputReady) return false;
-  if ((ours & kFlagFoldOutput) != 0 || mine_.tx_resend[0] + mine_.tx_resend[1] != 0) return false;
-  return has_span_slot() && unread() == 0;
+  if ((ours & kFlagFoldOutput) != 0) return false;
+  if (sent_span(mine_).lane.load(kRelaxed) != static_cast<std::uint64_t>(Lane::kTcp)) return false;
+  return has_span_slots(2) && unread() == 0;
 }
 
 template <IsmDevice Device>
 void Sender<Device>::to_ring(std::uint64_t tcp_written) {
-  mine_.tx_position += tcp_written - mine_.tx_tcp_base;
-  add_span(mine_.tx_position, static_cast<std::uint64_t>(Lane::kSmall), tcp_written);
-  mine_.tx_lane = Lane::kSmall;
+  add_span(position(tcp_written), static_cast<std::uint64_t>(Lane::kSmall), tcp_written,
+           mine_.tx_produced[index(Lane::kSmall)].load(kRelaxed));
+  device_.keep(mine_.tx_spans, mine_.tx_spans.load(kRelaxed) + 1);
+  publish_span();
+  // A peer that asked to fold in the lane TCP, and saw no ring ahead, is gone from rings for good.
+  if ((device_.settle(peer_.flags) & kFlagFoldWanted) != 0 && !start_resend(tcp_written)) {
+    to_tcp(tcp_written);
+  }
 }
 
 template <IsmDevice Device>
 void Sender<Device>::to_tcp(std::uint64_t tcp_written) {
-  mine_.tx_tcp_base = tcp_written;
-  add_span(mine_.tx_position, static_cast<std::uint64_t>(Lane::kTcp), tcp_written);
-  mine_.tx_lane = Lane::kTcp;
+  if (lane() == Lane::kTcp) return;
+  add_span(position(tcp_written), static_cast<std::uint64_t>(Lane::kTcp), tcp_written, tcp_written);
+  device_.keep(mine_.tx_spans, mine_.tx_spans.load(kRelaxed) + 1);
+  publish_span();
 }
 
-// The peer reads one ring at a time, and a ring was left only for one that was empty, so what is
-// unread lies in the ring the peer reads and at most in one more.
+template <IsmDevice Device>
+bool Sender<Device>::fold_wanted() const {
+  if ((peer_.flags.load(std::memory_order_acquire) & kFlagFoldWanted) == 0) return false;
+  return lane() != Lane::kTcp || mine_.tx_resent.load(kRelaxed) < to_resend();
+}
+
 template <IsmDevice Device>
 bool Sender<Device>::start_resend(std::uint64_t tcp_written) {
-  if (mine_.tx_lane == Lane::kTcp || !has_span_slot()) return false;
-  const std::uint64_t taken = mine_.spans_taken.load(std::memory_order_acquire);
-  Lane first = mine_.tx_lane;
-  for (std::uint64_t i = mine_.tx_spans; i != taken && mine_.tx_spans - i < kSpanSlots; --i) {
-    const std::uint64_t lane =
-        peer_.span_log[(i - 1) % kSpanSlots].tcp_offset_and_lane.load(std::memory_order_relaxed) &
-        3U;
-    if (lane == static_cast<std::uint64_t>(Lane::kTcp) || lane == kResent) return false;
-    first = lane == static_cast<std::uint64_t>(Lane::kSmall) ? Lane::kBig : Lane::kSmall;
+  if (lane() == Lane::kTcp || !has_span_slots(1)) return false;
+  const std::uint64_t spans = mine_.tx_spans.load(kRelaxed);
+  const std::uint64_t ahead = spans - device_.load(mine_.spans_taken);
+  for (std::uint64_t i = 1; i <= ahead && i <= kSpanSlots; ++i) {
+    const SpanRecord& record = peer_.span_log[(spans - i) % kSpanSlots];
+    const std::uint64_t word = record.tcp_offset_and_lane.load(kRelaxed);  // This end's own.
+    if ((word & 3U) == static_cast<std::uint64_t>(Lane::kTcp)) return false;
   }
-  const std::uint64_t position = mine_.tx_position - unread();
-  mine_.tx_resend[0] = unread(Lane::kSmall);
-  mine_.tx_resend[1] = unread(Lane::kBig);
-  mine_.tx_resend_first = first;
-  mine_.tx_tcp_base = tcp_written;
-  mine_.tx_position = position;
-  mine_.tx_lane = Lane::kTcp;
-  add_span(position, kResent, tcp_written);
+  const std::uint64_t left[kRings] = {unread(Lane::kSmall), unread(Lane::kBig)};
+  OwnSpan& span =
+      add_span(position(tcp_written) - left[0] - left[1], kResent, tcp_written, tcp_written);
+  for (std::size_t i = 0; i < kRings; ++i) device_.keep(span.resend[i], left[i]);
+  device_.keep(mine_.tx_spans, spans + 1);
+  publish_span();
   return true;
 }
 
+// All that is still to go, or has gone, by TCP instead of a ring.
+template <IsmDevice Device>
+std::uint64_t Sender<Device>::to_resend() const {
+  const OwnSpan& span = sent_span(mine_);
+  if (span.lane.load(kRelaxed) != kResent) return 0;
+  return span.resend[0].load(kRelaxed) + span.resend[1].load(kRelaxed);
+}
+
+// Small before big: back from the big ring goes only who finds both empty, so what is unread in
+// both was written in this order.
 template <IsmDevice Device>
 std::span<const char> Sender<Device>::resend_chunk() const {
-  const Lane first = mine_.tx_resend_first == Lane::kBig ? Lane::kBig : Lane::kSmall;
-  const Lane second = first == Lane::kBig ? Lane::kSmall : Lane::kBig;
-  for (const Lane ring : {first, second}) {
-    const std::size_t i = index(ring);
-    const std::uint64_t left = mine_.tx_resend[i];
-    if (left == 0 || left > rings_[i].size) continue;
-    return LoopbackDevice::window(rings_[i], mine_.tx_produced[i] - left, left);
+  const OwnSpan& span = sent_span(mine_);
+  if (span.lane.load(kRelaxed) != kResent) return {};
+  std::uint64_t done = mine_.tx_resent.load(kRelaxed);
+  for (std::size_t i = 0; i < kRings; ++i) {
+    const std::uint64_t left = span.resend[i].load(kRelaxed);
+    if (done < left && left <= rings_[i].size) {
+      return LoopbackDevice::window(rings_[i], mine_.tx_produced[i].load(kRelaxed) - left + done,
+                                    left - done);
+    }
+    done -= std::min(done, left);
   }
   return {};
 }
 
 template <IsmDevice Device>
 void Sender<Device>::resent(std::size_t count) {
-  const Lane first = mine_.tx_resend_first == Lane::kBig ? Lane::kBig : Lane::kSmall;
-  const std::size_t i = index(mine_.tx_resend[index(first)] != 0 ? first
-                              : first == Lane::kBig              ? Lane::kSmall
-                                                                 : Lane::kBig);
-  mine_.tx_resend[i] -= count < mine_.tx_resend[i] ? count : mine_.tx_resend[i];
+  device_.keep(mine_.tx_resent, std::min(mine_.tx_resent.load(kRelaxed) + count, to_resend()));
 }
 
 }  // namespace leat::smc

@@ -138,6 +138,43 @@ TEST_F(LanesTest, FoldingResendsWhatIsUnreadInOrder) {
   EXPECT_FALSE(sender_.may_return());
 }
 
+TEST_F(LanesTest, AFoldBehindSpilledBytesReadsTheRingsFirst) {
+  sender_.to_ring(tcp_written_);
+  send_ring("ring");
+  sender_.to_tcp(tcp_written_);
+  send_tcp("spilled");
+  receiver_.want_fold();
+  EXPECT_FALSE(sender_.fold_wanted());
+  EXPECT_EQ(receive(), "ringspilled");
+  EXPECT_FALSE(sender_.may_return());
+}
+
+TEST_F(LanesTest, ASenderThatMeetsAFoldOnItsWayStaysOnTcp) {
+  send_tcp("abc");
+  ASSERT_TRUE(sender_.may_return());
+  receiver_.want_fold();
+  EXPECT_EQ(receive(), "abc");
+  sender_.to_ring(tcp_written_);
+  EXPECT_EQ(sender_.lane(), Lane::kTcp);
+  EXPECT_FALSE(sender_.fold_wanted());
+  send_tcp("def");
+  EXPECT_EQ(receive(), "def");
+}
+
+TEST_F(LanesTest, AFoldBetweenTheLanesLeavesTheSocketAsItIs) {
+  send_tcp("abc");
+  sender_.to_ring(tcp_written_);
+  receiver_.want_fold();
+  ASSERT_TRUE(sender_.fold_wanted());
+  ASSERT_TRUE(sender_.start_resend(tcp_written_));
+  EXPECT_FALSE(sender_.fold_wanted());
+  const Input input = receiver_.look();
+  EXPECT_EQ(input.kind, Input::Kind::kTcp);
+  EXPECT_EQ(input.tcp_limit, kNoLimit);
+  send_tcp("def");
+  EXPECT_EQ(receive(), "abcdef");
+}
+
 TEST_F(LanesTest, NonsenseOfThePeerIsNoticed) {
   sender_.to_ring(tcp_written_);
   EXPECT_EQ(receive(), "");
