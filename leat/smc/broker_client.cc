@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "leat/smc/internal/ask_broker.h"
 #include "leat/smc/internal/broker_protocol.h"
 #include "leat/smc/internal/raw_syscall.h"
 
@@ -132,7 +133,9 @@ bool send_request(long fd, const char* path, std::int64_t deadline, const Reques
          }) == sizeof request;
 }
 
-Answer ask(const char* path, BrokerClient::Trust trust, const Request& request) {
+}  // namespace
+
+Answer internal::ask_broker(const char* path, BrokerClient::Trust trust, const Request& request) {
   if (path[0] == 0) return {};  // Would be an abstract address.
   const std::int64_t deadline = now_ms() + kPatienceMs;
   const RawFd fd(raw_syscall(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
@@ -159,8 +162,6 @@ Answer ask(const char* path, BrokerClient::Trust trust, const Request& request) 
   return answer;
 }
 
-}  // namespace
-
 BrokerClient::BrokerClient(const char* path, Trust trust) : path_{}, trust_(trust) {
   // A path that does not fit is nobody's.
   if (std::strlen(path) < sizeof path_) std::memcpy(path_, path, std::strlen(path));
@@ -172,7 +173,7 @@ Answer BrokerClient::hello(const char* program) const {
   for (std::size_t i = 0; i + 1 < sizeof request.program && program[i] != 0; ++i) {
     request.program[i] = program[i];
   }
-  return ask(path_, trust_, request);
+  return internal::ask_broker(path_, trust_, request);
 }
 
 Answer BrokerClient::offer(const Offer& offer, std::uint64_t page_token) const {
@@ -185,7 +186,7 @@ Answer BrokerClient::offer(const Offer& offer, std::uint64_t page_token) const {
   request.slot = offer.slot;
   request.big_ring = offer.big_ring;
   request.connects = offer.connects ? 1 : 0;
-  return ask(path_, trust_, request);
+  return internal::ask_broker(path_, trust_, request);
 }
 
 Answer BrokerClient::fetch(std::uint64_t cookie, std::uint64_t page_token) const {
@@ -193,14 +194,14 @@ Answer BrokerClient::fetch(std::uint64_t cookie, std::uint64_t page_token) const
   request.ask = Ask::kFetch;
   request.cookie = cookie;
   request.page_token = page_token;
-  return ask(path_, trust_, request);
+  return internal::ask_broker(path_, trust_, request);
 }
 
 Answer BrokerClient::lookup_or_pin(std::uint64_t cookie) const {
   Request request;
   request.ask = Ask::kLookupOrPin;
   request.cookie = cookie;
-  return ask(path_, trust_, request);
+  return internal::ask_broker(path_, trust_, request);
 }
 
 Answer BrokerClient::hold(std::uint64_t cookie, std::uint32_t seconds,
@@ -210,7 +211,7 @@ Answer BrokerClient::hold(std::uint64_t cookie, std::uint32_t seconds,
   request.cookie = cookie;
   request.seconds = seconds < internal::kMostHoldSeconds ? seconds : internal::kMostHoldSeconds;
   request.page_token = page_token;
-  return ask(path_, trust_, request);
+  return internal::ask_broker(path_, trust_, request);
 }
 
 }  // namespace leat::smc

@@ -22,6 +22,7 @@ enum class Ask : std::uint32_t {
   kHold = 5,
   kReport = 6,
   kReset = 7,
+  kPing = 8,  ///< Is there a broker? It then stays for a while.
 };
 
 /// One message of the SOCK_SEQPACKET socket, exactly so long; the broker answers with one Reply and
@@ -66,7 +67,7 @@ inline constexpr std::uint32_t kMostHoldSeconds = 60;
   if (request.magic != Request::kMagic || request.reserved != 0) return std::nullopt;
   const auto ask = static_cast<std::uint32_t>(request.ask);
   if (ask < static_cast<std::uint32_t>(Ask::kHello) ||
-      ask > static_cast<std::uint32_t>(Ask::kReset)) {
+      ask > static_cast<std::uint32_t>(Ask::kPing)) {
     return std::nullopt;
   }
   if (request.seconds > kMostHoldSeconds || request.connects > 1) return std::nullopt;
