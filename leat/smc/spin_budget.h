@@ -31,7 +31,7 @@ class SpinBudget {
   static constexpr std::uint64_t kLongestPause = 200'000'000;
 
   /// `longest`: no spin is longer, in nanoseconds; 0 turns it off.
-  explicit SpinBudget(std::uint64_t longest = kDefaultLongest) : longest_(longest) {}
+  constexpr explicit SpinBudget(std::uint64_t longest = kDefaultLongest) : longest_(longest) {}
 
   /// How long to look, from `now` on; 0 if it does not pay or no CPU is idle for it.
   [[nodiscard]] std::uint64_t next(std::uint64_t now, const SpinConditions& conditions) const {

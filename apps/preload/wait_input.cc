@@ -1,0 +1,190 @@
+#include "apps/preload/wait_input.h"
+
+#include <linux/futex.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/single_threaded.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "leat/smc/internal/raw_syscall.h"
+
+#include "apps/preload/connection.h"
+#include "apps/preload/deadline.h"
+#include "apps/preload/real.h"
+#include "apps/preload/spinner.h"
+
+namespace leat::preload {
+namespace {
+
+using smc::internal::raw_argument;
+using smc::internal::raw_syscall;
+
+/// Longest that a thread sleeps without a look whether the peer has gone.
+constexpr std::int64_t kSlice = 50'000'000;
+/// After so many it sleeps in TCP, and needs to look no more.
+constexpr int kSlices = 3;
+constexpr long kFutexWaitv = 449;  ///< SYS_futex_waitv, Linux 5.16.
+
+/// include/uapi/linux/futex.h, which is older here than kernels are.
+struct FutexWaiter {
+  std::uint64_t value;
+  std::uint64_t address;
+  std::uint32_t flags;
+  std::uint32_t reserved;
+};
+constexpr std::uint32_t kFutex32Bits = 2;
+
+constinit std::atomic<bool> has_waitv{true};
+
+timespec to_timespec(std::int64_t nanoseconds) {
+  return {nanoseconds / 1'000'000'000, nanoseconds % 1'000'000'000};
+}
+
+void count(std::uint64_t& counter) {
+  std::atomic_ref<std::uint64_t>(counter).fetch_add(1, std::memory_order_relaxed);
+}
+
+bool has_something(int fd) {
+  pollfd one{fd, POLLIN | POLLRDHUP, 0};
+  const timespec none{};
+  return raw_syscall(SYS_ppoll, raw_argument(&one), 1, raw_argument(&none)) != 0;
+}
+
+/// A thread that may be cancelled is so only while it sleeps in here: it holds nothing then.
+class CancellationScope {
+ public:
+  CancellationScope() : is_alone_(__libc_single_threaded != 0) {
+    if (!is_alone_) pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &before_);
+  }
+  ~CancellationScope() {
+    if (!is_alone_) pthread_setcanceltype(before_, nullptr);
+  }
+  CancellationScope(const CancellationScope&) = delete;
+  CancellationScope& operator=(const CancellationScope&) = delete;
+
+ private:
+  bool is_alone_;
+  int before_ = PTHREAD_CANCEL_DEFERRED;
+};
+
+// A handler with SA_RESTART lets futex_waitv() go on and ends FUTEX_WAIT with a time limit by
+// EINTR; so does recv(), without and with SO_RCVTIMEO (man 7 signal). Positive errno; 0: woken.
+int sleep_on(std::atomic<std::uint32_t>& word, std::uint32_t value, std::int64_t until,
+             bool has_limit) {
+  const CancellationScope scope;
+  if (has_limit) {
+    const timespec left = to_timespec(std::max<std::int64_t>(until - Spinner::now(), 0));
+    return static_cast<int>(
+        -raw_syscall(SYS_futex, raw_argument(&word), FUTEX_WAIT, value, raw_argument(&left)));
+  }
+  const FutexWaiter waiter{value, reinterpret_cast<std::uintptr_t>(&word), kFutex32Bits, 0};
+  const timespec end = to_timespec(until);
+  const long result =
+      raw_syscall(kFutexWaitv, raw_argument(&waiter), 1, 0, raw_argument(&end), CLOCK_MONOTONIC);
+  return result >= 0 ? 0 : static_cast<int>(-result);
+}
+
+void learn_time_limit(int fd, InputWait& wait) {
+  if (wait.asked) return;
+  wait.asked = true;
+  timeval limit{};
+  socklen_t size = sizeof limit;
+  if (raw_syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_RCVTIMEO, raw_argument(&limit),
+                  raw_argument(&size)) != 0) {
+    return;
+  }
+  const std::int64_t nanoseconds =
+      std::int64_t{limit.tv_sec} * 1'000'000'000 + std::int64_t{limit.tv_usec} * 1000;
+  if (nanoseconds != 0) wait.deadline = Spinner::now() + nanoseconds;
+}
+
+// TCP's own sleep. A doorbell ends it, and is left for the caller to eat.
+int sleep_in_kernel(Connection& connection, int fd, const InputWait& wait) {
+  int result = 0;
+  connection.arm();
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (!connection.maybe_readable()) {
+    const int kept = errno;
+    if (wait.deadline == 0) {
+      char byte = 0;
+      if (real::recv(fd, &byte, 1, MSG_PEEK) < 0) {
+        if (errno == EINTR) {
+          result = EINTR;
+        } else if (errno != EAGAIN) {
+          // The kernel tells an error once (sock_error()): it is due when the rings are drained.
+          connection.pending_error.store(errno, std::memory_order_relaxed);
+        }
+      }
+    } else {
+      pollfd one{fd, POLLIN | POLLRDHUP, 0};
+      const timespec left = to_timespec(std::max<std::int64_t>(wait.deadline - Spinner::now(), 0));
+      const int found = real::ppoll(&one, 1, &left, nullptr);
+      if (found < 0 && errno == EINTR) result = EINTR;
+      if (found == 0) result = EAGAIN;
+    }
+    errno = kept;
+  }
+  connection.disarm();
+  return result;
+}
+
+int sleep_on_futex(Connection& connection, int fd, const InputWait& wait) {
+  std::atomic<std::uint32_t>& word = connection.mine().wait;
+  const bool has_limit = wait.deadline != 0;
+  for (int slice = 0; slice < kSlices; ++slice) {
+    const std::uint32_t value =
+        word.fetch_or(smc::kWaitFutex, std::memory_order_seq_cst) | smc::kWaitFutex;
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (connection.maybe_readable()) return 0;
+    std::int64_t until = Spinner::now() + kSlice;
+    if (has_limit) until = std::min(until, wait.deadline);
+    const int error = sleep_on(word, value, until, has_limit);
+    if (error == EINTR) return EINTR;
+    if (error == ENOSYS) {
+      has_waitv.store(false, std::memory_order_relaxed);
+      break;
+    }
+    // Woken, or the word has changed: somebody else's mark, or it was taken.
+    if (error != ETIMEDOUT) return 0;
+    if (has_limit && Spinner::now() >= wait.deadline) return EAGAIN;
+    if (has_something(fd)) return 0;
+  }
+  return sleep_in_kernel(connection, fd, wait);
+}
+
+}  // namespace
+
+int wait_for_input(Connection& connection, int fd, InputWait& wait) {
+  const bool by_ring = connection.receiver().lane() != smc::Lane::kTcp;
+  smc::SpinBudget& budget = Spinner::of_thread();
+  std::int64_t start = 0;
+  if (by_ring && Spinner::longest() != 0) {
+    switch (Spinner::spin(budget, [&](std::int64_t) { return connection.maybe_readable(); })) {
+      case Spinner::Outcome::kWon:
+        count(connection.mine().rx_spins_won);
+        return 0;
+      case Spinner::Outcome::kLost:
+        count(connection.mine().rx_spins_lost);
+        break;
+      case Spinner::Outcome::kNotTried:
+        start = Spinner::now();
+        break;
+    }
+  }
+  learn_time_limit(fd, wait);
+  // What comes by TCP wakes only who sleeps there.
+  const bool by_futex =
+      by_ring && (wait.deadline != 0 || has_waitv.load(std::memory_order_relaxed));
+  const int result =
+      by_futex ? sleep_on_futex(connection, fd, wait) : sleep_in_kernel(connection, fd, wait);
+  if (start != 0 && result == 0) {
+    budget.slept(static_cast<std::uint64_t>(Spinner::now() - start));
+  }
+  return result;
+}
+
+}  // namespace leat::preload

@@ -1,0 +1,118 @@
+#include "apps/preload/watch_list.h"
+
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/single_threaded.h>
+#include <sys/syscall.h>
+
+#include <cstring>
+#include <new>
+
+#include "leat/smc/internal/raw_syscall.h"
+
+#include "apps/preload/descriptor_table.h"
+#include "apps/preload/epoll_sets.h"
+#include "apps/preload/spinner.h"
+
+namespace leat::preload {
+namespace {
+
+using smc::internal::raw_argument;
+using smc::internal::raw_syscall;
+
+}  // namespace
+
+WatchList::~WatchList() {
+  for (Entry& entry : *this) entry.~Entry();
+  if (mapped_ != 0) raw_syscall(SYS_munmap, raw_argument(entries_), static_cast<long>(mapped_));
+}
+
+bool WatchList::has_room() {
+  if (count_ < kOnStack || mapped_ != 0) return true;
+  const std::size_t bytes = most_ * sizeof(Entry);
+  const long memory = raw_syscall(SYS_mmap, 0, static_cast<long>(bytes), PROT_READ | PROT_WRITE,
+                                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory < 0) return false;
+  auto* const moved = reinterpret_cast<Entry*>(memory);
+  // A Use is the address of what it uses: it may be moved as bytes.
+  std::memcpy(static_cast<void*>(moved), on_stack_, count_ * sizeof(Entry));
+  entries_ = moved;
+  mapped_ = bytes;
+  return true;
+}
+
+void WatchList::add(int fd, std::uint32_t place, bool wants_input) {
+  Connection* const connection = DescriptorTable::find(fd);
+  if (connection == nullptr) {
+    EpollSet* const set = EpollSets::find(fd);
+    if (set == nullptr || !wants_input) return;
+    set->make_sticky();
+    if (sets_ < kSets) set_[sets_++] = {set, fd, place};
+    return;
+  }
+  const bool shared = connection->is_shared() || connection->attach_if_family_did(fd);
+  if (!shared && connection->stage() == Connection::Stage::kPinned) return;
+  if (!has_room()) return;
+  new (&entries_[count_])
+      Entry{Connection::Use(*connection), connection, fd, place, wants_input, shared, false};
+  // Only what the use keeps mapped may be looked at.
+  entries_[count_].is_shared = connection->is_shared();
+  has_shared_ |= entries_[count_].is_shared;
+  ++count_;
+}
+
+void WatchList::begin_plain() {
+  for (Entry& entry : *this) {
+    if (entry.connection->slot() != nullptr) {
+      entry.connection->slot()->native_waiters.fetch_add(1, std::memory_order_seq_cst);
+    }
+  }
+}
+
+void WatchList::end_plain() {
+  for (Entry& entry : *this) {
+    if (entry.connection->slot() != nullptr) {
+      entry.connection->slot()->native_waiters.fetch_sub(1, std::memory_order_seq_cst);
+    }
+    entry.is_shared = entry.connection->is_shared();
+    has_shared_ |= entry.is_shared;
+  }
+}
+
+bool WatchList::look() {
+  bool any = false;
+  for (Entry& entry : *this) {
+    if (!entry.is_shared || !entry.wants_input) continue;
+    entry.is_readable = entry.connection->maybe_readable() &&
+                        (entry.connection->true_events(entry.fd, 0) & EPOLLIN) != 0;
+    any |= entry.is_readable;
+  }
+  for (std::size_t i = 0; i < sets_ && !any; ++i) any = set_[i].set->ring_due();
+  return any;
+}
+
+bool WatchList::spin() {
+  const Spinner::Outcome outcome =
+      Spinner::spin(Spinner::of_thread(), [this](std::int64_t) { return look(); });
+  has_spun_ = outcome != Spinner::Outcome::kNotTried;
+  return outcome == Spinner::Outcome::kWon;
+}
+
+void WatchList::slept(std::int64_t nanoseconds) {
+  if (!has_spun_) Spinner::of_thread().slept(static_cast<std::uint64_t>(nanoseconds));
+}
+
+void WatchList::arm() {
+  for (Entry& entry : *this) {
+    if (entry.is_shared && entry.wants_input) entry.connection->arm();
+  }
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+
+void WatchList::disarm() {
+  for (Entry& entry : *this) {
+    if (entry.is_shared && entry.wants_input) entry.connection->disarm();
+  }
+}
+
+}  // namespace leat::preload
