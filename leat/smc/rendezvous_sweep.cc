@@ -57,10 +57,10 @@ SegmentRecord Rendezvous::read_segment(std::uint64_t token, const Segment& segme
     if (!segment.file.read(&control, sizeof control, SegmentLayout::control(i))) continue;
     end.state = static_cast<std::uint32_t>(control.state.load(std::memory_order_relaxed));
     end.flags = control.flags.load(std::memory_order_relaxed);
-    end.tx_lane = static_cast<std::uint32_t>(control.tx_lane);
-    end.rx_lane = static_cast<std::uint32_t>(control.rx_lane);
-    end.tx_position = control.tx_position;
-    end.rx_position = control.rx_position;
+    end.tx_lane = static_cast<std::uint32_t>(lane_of(sent_span(control)));
+    end.rx_lane = static_cast<std::uint32_t>(lane_of(read_span(control)));
+    end.tx_position = sent_position(control);
+    end.rx_position = read_position(control);
     for (std::size_t ring = 0; ring < kRings; ++ring) {
       end.tx_produced[ring] = control.tx_produced[ring];
       end.rx_consumed[ring] = control.rx_consumed[ring];
