@@ -38,6 +38,19 @@ int help(const CLI::App& app, std::string_view topic) {
   return usage_error(app, fmt::format("there is no command '{}'", topic));
 }
 
+/// Where the words of `parser` itself end, of argv[2] and the following: at "--", or at the first
+/// that is neither an option nor an option's value.
+int end_of_own_words(const CLI::App& parser, int argc, char** argv) {
+  int i = 2;
+  for (; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (!word.starts_with('-') || word == "-" || word == "--") return i;
+    const CLI::Option* const option = parser.get_option_no_throw(word);
+    if (option != nullptr && option->get_expected_min() > 0) ++i;
+  }
+  return argc;
+}
+
 int run_command(CLI::App& app, const std::vector<Command>& commands, int argc, char** argv) {
   if (argc < 2) return usage_error(app, "a command is missing");
   const std::string_view first = argv[1];
@@ -47,6 +60,13 @@ int run_command(CLI::App& app, const std::vector<Command>& commands, int argc, c
   });
   if (!first.starts_with('-') && !known) {
     return usage_error(app, fmt::format("there is no command '{}'", first));
+  }
+  for (const Command& command : commands) {
+    if (!command.take_program || command.parser->get_name() != first) continue;
+    const int end = end_of_own_words(*command.parser, argc, argv);
+    const int begin = end < argc && std::string_view(argv[end]) == "--" ? end + 1 : end;
+    command.take_program({argv + begin, argv + argc});
+    argc = end;
   }
   try {
     app.parse(argc, argv);
@@ -69,8 +89,9 @@ int main(int argc, char** argv) {
     CLI::App app("Leat: a high-performance network stack for Linux servers", "leat");
     app.set_version_flag("--version", "leat " LEAT_VERSION);
     app.get_formatter()->column_width(34);
-    const std::vector<Command> commands{leat::app::add_serve(app), leat::app::add_load(app),
-                                        leat::app::add_predict(app)};
+    const std::vector<Command> commands{leat::app::add_serve(app),   leat::app::add_load(app),
+                                        leat::app::add_predict(app), leat::app::add_run(app),
+                                        leat::app::add_ss(app),      leat::app::add_smc(app)};
     app.add_subcommand("help", "Explain a command");
     return run_command(app, commands, argc, argv);
   } catch (const std::exception& e) {

@@ -184,7 +184,8 @@ Answer BrokerClient::offer(const Offer& offer, std::uint64_t page_token) const {
   request.netns = offer.netns;
   request.names = offer.names;
   request.slot = offer.slot;
-  request.big_ring = offer.big_ring;
+  request.big_ring = internal::ring_within_bounds(offer.big_ring);
+  request.peer_ring = internal::ring_within_bounds(offer.peer_ring);
   request.connects = offer.connects ? 1 : 0;
   return internal::ask_broker(path_, trust_, request);
 }

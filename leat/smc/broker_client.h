@@ -15,7 +15,9 @@ struct Offer {
   SocketNames names;
   std::uint32_t slot = 0;      ///< In the process page, for `matched`.
   std::uint32_t big_ring = 0;  ///< Wanted for what this end receives; 0: kDefaultBigRing.
-  bool connects = false;       ///< This end has called connect().
+  /// Wanted for what the peer receives, if the peer wants nothing itself; 0: nothing in particular.
+  std::uint32_t peer_ring = 0;
+  bool connects = false;  ///< This end has called connect().
 };
 
 struct Answer {

@@ -78,6 +78,7 @@ Answer Rendezvous::offer(const Asker& asker, const Request& request, const Polic
           request.names,
           request.slot,
           request.big_ring,
+          request.peer_ring,
           request.connects != 0,
           asker.uid,
           asker.uid,
@@ -143,7 +144,8 @@ Result<std::uint64_t> Rendezvous::make_segment(const Ends::value_type& first,
   header.header_size = sizeof(EndControl);
   const std::array<const Ends::value_type*, 2> ends{&first, &second};
   for (std::size_t i = 0; i < 2; ++i) {
-    const std::uint32_t wanted = ends[i]->second.big_ring;
+    std::uint32_t wanted = ends[i]->second.big_ring;
+    if (wanted == 0) wanted = ends[1 - i]->second.peer_ring;
     header.big_ring[i] = wanted == 0 ? kDefaultBigRing : wanted;
     header.cookie[i] = ends[i]->first;
     header.uid[i] = ends[i]->second.uid;

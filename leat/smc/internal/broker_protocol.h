@@ -39,7 +39,7 @@ struct Request {
   std::uint32_t slot = 0;
   std::uint32_t big_ring = 0;
   std::uint32_t connects = 0;
-  std::uint32_t reserved = 0;
+  std::uint32_t peer_ring = 0;
   char program[64] = {};  ///< kHello; ends with a zero.
 };
 static_assert(sizeof(Request) == 160);
@@ -59,12 +59,19 @@ inline constexpr std::uint32_t kLeastBigRing = 64U << 10U;
 inline constexpr std::uint32_t kMostBigRing = 64U << 20U;
 inline constexpr std::uint32_t kMostHoldSeconds = 60;
 
+/// A size that the broker takes.
+[[nodiscard]] constexpr std::uint32_t ring_within_bounds(std::uint32_t size) {
+  if (size == 0) return 0;
+  if (size <= kLeastBigRing) return kLeastBigRing;
+  return size >= kMostBigRing ? kMostBigRing : std::bit_floor(size);
+}
+
 /// The request in `bytes`, from a process that may be hostile: none if it is not exactly one.
 [[nodiscard]] inline std::optional<Request> parse_request(std::span<const std::byte> bytes) {
   Request request;
   if (bytes.size() != sizeof request) return std::nullopt;
   std::memcpy(static_cast<void*>(&request), bytes.data(), sizeof request);
-  if (request.magic != Request::kMagic || request.reserved != 0) return std::nullopt;
+  if (request.magic != Request::kMagic) return std::nullopt;
   const auto ask = static_cast<std::uint32_t>(request.ask);
   if (ask < static_cast<std::uint32_t>(Ask::kHello) ||
       ask > static_cast<std::uint32_t>(Ask::kPing)) {
@@ -80,11 +87,11 @@ inline constexpr std::uint32_t kMostHoldSeconds = 60;
     if (names.local[i] != 0 || names.peer[i] != 0) return std::nullopt;
   }
   if (request.slot >= kConnectionSlots || request.cookie == 0) return std::nullopt;
-  if (request.big_ring != 0 &&
-      (!std::has_single_bit(request.big_ring) || request.big_ring < kLeastBigRing ||
-       request.big_ring > kMostBigRing)) {
-    return std::nullopt;
-  }
+  const auto is_ring = [](std::uint32_t size) {
+    return size == 0 ||
+           (std::has_single_bit(size) && size >= kLeastBigRing && size <= kMostBigRing);
+  };
+  if (!is_ring(request.big_ring) || !is_ring(request.peer_ring)) return std::nullopt;
   return request;
 }
 

@@ -71,6 +71,7 @@ class Rendezvous {
     SocketNames names;
     std::uint32_t slot;
     std::uint32_t big_ring;
+    std::uint32_t peer_ring;
     bool connects;
     uid_t uid;     ///< Of the process that offered,
     uid_t family;  ///< and of its family when it began.
