@@ -6,7 +6,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 
 #include "leat/smc/link.h"
 #include "leat/smc/process_page.h"
@@ -29,20 +28,32 @@ class Connection {
  public:
   enum class Stage : std::uint32_t { kWatched, kOffered, kAttached, kShared, kPinned };
 
-  /// Around every use: while one lives, the segment stays mapped, whoever closes the descriptor.
+  /// Around every use (see Held): meanwhile the segment stays mapped, whoever closes the
+  /// descriptor.
+  [[nodiscard]] bool try_enter() {
+    std::uint32_t users = users_.load(std::memory_order_relaxed);
+    while (users != 0) {
+      if (users_.compare_exchange_weak(users, users + 1, std::memory_order_acquire)) return true;
+    }
+    return false;  // Free, and maybe soon another connection.
+  }
+  void leave() {
+    if (users_.fetch_sub(1, std::memory_order_acq_rel) == 1) last_left();
+  }
+
+  /// The same for a block; see Held for one that was found by its descriptor.
   class Use {
    public:
-    explicit Use(Connection& connection) : connection_(connection) {
-      connection_.users_.fetch_add(1, std::memory_order_acquire);
-    }
+    explicit Use(Connection& connection)
+        : connection_(connection.try_enter() ? &connection : nullptr) {}
     Use(const Use&) = delete;
     Use& operator=(const Use&) = delete;
     ~Use() {
-      if (connection_.users_.fetch_sub(1, std::memory_order_acq_rel) == 1) connection_.last_left();
+      if (connection_ != nullptr) connection_->leave();
     }
 
    private:
-    Connection& connection_;
+    Connection* connection_;
   };
 
   // --- set-up: connection.cc -----------------------------------------------------------------
@@ -70,6 +81,24 @@ class Connection {
   [[nodiscard]] smc::ConnectionSlot* slot() const { return slot_; }
   [[nodiscard]] bool connects() const { return connects_; }
 
+  // --- life: connection.cc -------------------------------------------------------------------
+
+  void begin(smc::ConnectionSlot& slot, bool connects);
+  /// Came by exec or SCM_RIGHTS: asks the broker whether it has a segment.
+  void find_inherited(int fd, std::uint64_t cookie);
+  void add_descriptor() { descriptors_.fetch_add(1, std::memory_order_relaxed); }
+  /// The last one ends it.
+  void drop_descriptor();
+  [[nodiscard]] bool is_last_descriptor() const {
+    return descriptors_.load(std::memory_order_relaxed) == 1;
+  }
+  [[nodiscard]] bool is_in_use() const { return users_.load(std::memory_order_acquire) != 0; }
+  void forked();
+  /// TCP for good, for a connection that is not shared.
+  void pin(smc::FallbackReason reason);
+  /// The ring side of input is opened when nobody reads the socket natively.
+  void try_open_input(int fd);
+
   // --- waiting: what poll, select and epoll need ---------------------------------------------
 
   /// Shared, and without a lock or a system call: the rings may have something to read, or the peer
@@ -92,22 +121,34 @@ class Connection {
   std::atomic<std::uint32_t> kept_armed{0};
 
  private:
-  friend class ConnectionPool;
-  friend class Lifecycle;
-
   void note_call_slowly(int fd, std::size_t bytes);
+  void offer(int fd);
+  void take_answer(int fd, const smc::Answer& answer);
+  void prove(int fd);
   bool join_family(int fd);
   void last_left();
 
   std::atomic<bool> shared_{false};
   bool connects_ = false;
+  std::atomic<bool> in_set_up_{false};
   std::atomic<Stage> stage_{Stage::kWatched};
   std::atomic<std::uint32_t> users_{0};        ///< Calls inside, and one while it has descriptors.
   std::atomic<std::uint32_t> descriptors_{0};  ///< Entries of the table.
+  std::atomic<std::uint32_t> calls_{0};
+  std::atomic<std::uint64_t> bytes_{0};
+  std::uint32_t matched_seen_ = 0;
   smc::ConnectionSlot* slot_ = nullptr;
+  smc::Offer offer_;
   smc::Link link_;
 
  public:
+  // Hints and memories of calls; each is written by whoever makes the call.
+  std::atomic<bool> non_blocking{false};  ///< As O_NONBLOCK was last set or seen.
+  std::atomic<int> low_water{1};          ///< SO_RCVLOWAT.
+  std::atomic<int> pending_error{0};      ///< Of the socket, met before the rings were empty.
+  std::atomic<bool> reset_told{false};
+  std::atomic<std::uint32_t> sends_unread{0};  ///< Since the peer was last asked for.
+
   /// The next in the pool's list of free ones; the pool's own.
   std::atomic<std::uint32_t> next_free{0};
 };

@@ -32,10 +32,15 @@ class Real {
  public:
   constexpr explicit Real(const char* name) : name_(name) {}
 
+  // Literals become what the function takes, as they would in a direct call.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#pragma GCC diagnostic ignored "-Wconversion"
   template <typename... Arguments>
   auto operator()(Arguments... arguments) const {
     return get()(arguments...);
   }
+#pragma GCC diagnostic pop
   [[nodiscard]] Function* get() const {
     void* const found = found_.load(std::memory_order_acquire);
     return reinterpret_cast<Function*>(found != nullptr ? found : look_up());

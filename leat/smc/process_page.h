@@ -55,6 +55,7 @@ struct alignas(64) ConnectionSlot {
   std::atomic<std::uint32_t>
       native_waiters;                  ///< Asleep in poll() and the like before it was shared.
   std::atomic<std::uint32_t> matched;  ///< Changed by the broker: there is something to fetch.
+  std::atomic<std::uint32_t> holders;  ///< Processes of the family that have it open.
   std::uint32_t end;                   ///< 0 or 1, once shared.
   std::uint32_t calls;
   std::uint64_t bytes;

@@ -26,6 +26,7 @@ struct Input {
   /// Bytes of the socket that are doorbells, to be read and thrown away now: exactly so many before
   /// the lane becomes TCP, or all that were there before this look() (kNoLimit).
   std::uint64_t doorbells = 0;
+  std::span<const char> more = {};  ///< What follows `bytes` at the beginning of the same ring.
 };
 inline constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
 
@@ -215,8 +216,10 @@ std::optional<Input> Receiver<Device>::step_ring(const OwnSpan& span, Lane ring)
     }
   }
   if (available != 0) {
-    return Input{Input::Kind::kRing, LoopbackDevice::window(rings_[i], consumed, available), 0,
-                 doorbells};
+    const auto bytes = LoopbackDevice::window(rings_[i], consumed, available);
+    const std::uint64_t rest = available - bytes.size();
+    return Input{Input::Kind::kRing, bytes, 0, doorbells,
+                 LoopbackDevice::window(rings_[i], consumed + bytes.size(), rest)};
   }
   if (ahead == 0 || (next.lane == 0 && doorbells != 0)) {
     return Input{Input::Kind::kRing, {}, 0, doorbells};

@@ -1,0 +1,38 @@
+// The C library's calls that make processes.
+
+#include <errno.h>
+
+#include "apps/preload/connection_pool.h"
+#include "apps/preload/process.h"
+#include "apps/preload/real.h"
+
+using namespace leat::preload;
+
+namespace {
+
+template <typename Fork>
+pid_t fork_by(Fork call) {
+  ConnectionPool::before_fork();
+  const pid_t child = call();
+  if (child == 0) Process::forked();
+  if (child < 0) {
+    const int error = errno;
+    ConnectionPool::fork_failed();
+    errno = error;
+  }
+  return child;
+}
+
+}  // namespace
+
+LEAT_INTERPOSED pid_t fork() noexcept {
+  return fork_by([] { return real::fork(); });
+}
+
+LEAT_INTERPOSED pid_t __libc_fork() noexcept {
+  return fork();
+}
+
+LEAT_INTERPOSED pid_t _Fork() noexcept {
+  return fork_by([] { return real::_Fork(); });
+}

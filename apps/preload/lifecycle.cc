@@ -1,0 +1,85 @@
+#include "apps/preload/lifecycle.h"
+
+#include <sys/socket.h>
+
+#include "apps/preload/process.h"
+#include "apps/preload/raw.h"
+#include "apps/preload/receive.h"
+#include "apps/preload/send.h"
+
+namespace leat::preload {
+namespace {
+
+Connection* as_connection(std::uintptr_t entry) {
+  return entry > DescriptorTable::kConnecting ? reinterpret_cast<Connection*>(entry) : nullptr;
+}
+
+bool lingers_for_nothing(int fd) {
+  linger value{};
+  return raw::get_option(fd, SOL_SOCKET, SO_LINGER, value) && value.l_onoff != 0 &&
+         value.l_linger == 0;
+}
+
+}  // namespace
+
+void descriptor_made(int fd, DescriptorTable::Mark mark) {
+  if (fd < 0 || (DescriptorTable::known(fd) != nullptr && !Process::is_ours())) return;
+  Connection* const stale = as_connection(DescriptorTable::exchange(fd, mark));
+  if (stale != nullptr) stale->drop_descriptor();
+}
+
+void descriptor_doubled(int fd, int copy) {
+  if (copy < 0) return;
+  Connection* const connection = DescriptorTable::known(fd);
+  if (connection == nullptr) {
+    const std::uintptr_t entry = DescriptorTable::get(fd);
+    return descriptor_made(copy, static_cast<DescriptorTable::Mark>(entry));
+  }
+  if (!Process::is_ours()) return;
+  connection->add_descriptor();
+  Connection* const stale =
+      as_connection(DescriptorTable::exchange(copy, reinterpret_cast<std::uintptr_t>(connection)));
+  DescriptorTable::note_used(copy);
+  if (stale != nullptr) stale->drop_descriptor();
+}
+
+Closing::Closing(int fd) : fd_(fd) {
+  connection_ = DescriptorTable::known(fd);
+  if (connection_ == nullptr) {
+    DescriptorTable::exchange(fd, DescriptorTable::kUnknown);
+    done_ = true;
+    return;
+  }
+  if (!Process::is_ours() || !connection_->try_enter()) {
+    connection_ = nullptr;
+    done_ = true;
+    return;
+  }
+  is_last_ = connection_->is_last_descriptor();
+  if (is_last_ && connection_->is_shared()) {
+    eat_doorbells(*connection_, fd);
+    if (connection_->slot()->holders.load(std::memory_order_relaxed) == 1 &&
+        lingers_for_nothing(fd)) {
+      connection_->mine().flags.fetch_or(smc::kFlagReset, std::memory_order_acq_rel);
+    }
+  }
+  // Before the close: afterwards the number may be another thread's.
+  Connection* const was = as_connection(DescriptorTable::exchange(fd, DescriptorTable::kUnknown));
+  if (was != nullptr) was->drop_descriptor();
+}
+
+void Closing::failed() {
+  if (done_) return;
+  connection_->add_descriptor();
+  DescriptorTable::exchange(fd_, reinterpret_cast<std::uintptr_t>(connection_));
+  connection_->leave();
+  done_ = true;
+}
+
+Closing::~Closing() {
+  if (done_) return;
+  if (is_last_ && connection_->is_shared()) wake_by_futex(*connection_);
+  connection_->leave();
+}
+
+}  // namespace leat::preload
