@@ -13,6 +13,7 @@
 #include "leat/reactor/channel.h"
 #include "leat/reactor/internal/deadline.h"
 #include "leat/reactor/internal/loop_mailbox.h"
+#include "leat/reactor/internal/loop_source.h"
 #include "leat/reactor/internal/task_runner.h"
 
 namespace leat {
@@ -131,6 +132,7 @@ Result<void> EventLoop::loop() {
     Result<void> waited = wait();
     if (!waited) return waited;
     poller_->dispatch(poll_return_time_);
+    if (source_) source_->dispatch();
     fire_timers();
     run_tasks();
     run_end_actions();
@@ -152,9 +154,7 @@ void EventLoop::quit() {
 }
 
 Result<void> EventLoop::wait() {
-  const std::optional<Duration> timeout = time_to_wait();
-  waited_ = timeout != Duration::zero();
-  Result<std::size_t> polled = poller_->poll(timeout);
+  Result<std::size_t> polled = poll();
   ready_ = polled.value_or(0);
   mailbox_->woke_up();
   read_clocks();
@@ -162,6 +162,20 @@ Result<void> EventLoop::wait() {
   counters_.events.add(ready_);
   if (!polled) return std::move(polled).error();
   return {};
+}
+
+Result<std::size_t> EventLoop::poll() {
+  if (source_ && source_->has_input()) {
+    waited_ = false;
+    return poller_->poll(Duration::zero());
+  }
+  const std::optional<Duration> timeout = time_to_wait();
+  waited_ = timeout != Duration::zero();
+  if (!source_ || !waited_) return poller_->poll(timeout);
+  waited_ = source_->prepare_to_sleep();
+  Result<std::size_t> polled = poller_->poll(waited_ ? timeout : Duration::zero());
+  source_->woke_up();
+  return polled;
 }
 
 /// A clock costs 30 ns to read where virtual machines make the counter expensive, and a loop may
@@ -288,6 +302,11 @@ void EventLoop::release_later(std::shared_ptr<void> object) {
     alignas(std::shared_ptr<void>) std::byte immortal[sizeof object];
     ::new (static_cast<void*>(immortal)) std::shared_ptr<void>(std::move(object));
   }
+}
+
+void EventLoop::set_source(std::unique_ptr<internal::LoopSource> source) {
+  assert_in_loop_thread();
+  source_ = std::move(source);
 }
 
 void EventLoop::at_iteration_end(LoopTask action) {

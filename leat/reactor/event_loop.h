@@ -28,6 +28,7 @@ namespace leat {
 
 class Channel;
 namespace internal {
+class LoopSource;
 class TaskRunner;
 }
 
@@ -45,7 +46,8 @@ struct EventLoopOptions {
 ///      wait if tasks are queued, actions of at_iteration_end() wait, objects wait to be freed, or
 ///      quit() was called.
 ///   2. Read the clocks: now() and poll_return_time() stand still until the next wait.
-///   3. Call the ready channels, in the order that the poller reported them.
+///   3. Call the ready channels, in the order that the poller reported them; then take what came
+///      through shared memory.
 ///   4. Fire the timers that are due at now().
 ///   5. Run the tasks that were queued before this step began, then the coroutines that were made
 ///      to go on.
@@ -147,6 +149,11 @@ class EventLoop {
 
   [[nodiscard]] internal::TaskRunner& task_runner() { return *task_runner_; }
 
+  // For shared memory, which no poller watches. On the loop's thread, outside step 1.
+
+  void set_source(std::unique_ptr<internal::LoopSource> source);
+  [[nodiscard]] internal::LoopSource* source() const { return source_.get(); }
+
   // For Channel.
 
   Result<void> update_channel(Channel& channel);
@@ -158,6 +165,7 @@ class EventLoop {
 
   Result<void> watch_mailbox();
   Result<void> wait();
+  Result<std::size_t> poll();
   void read_clocks();
   [[nodiscard]] std::optional<Duration> time_to_wait();
   void fire_timers();
@@ -178,6 +186,7 @@ class EventLoop {
   TimerQueue timers_;
   std::size_t ready_ = 0;  // found by the last poll
   std::unique_ptr<internal::TaskRunner> task_runner_;
+  std::unique_ptr<internal::LoopSource> source_;
   internal::TaskRounds end_actions_;
   std::vector<std::shared_ptr<void>> released_;  // always with room for one more, if there is any
   std::vector<std::shared_ptr<void>> releasing_;
