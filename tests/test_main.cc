@@ -34,6 +34,8 @@ int main(int argc, char** argv) {
   if (std::getenv("GTEST_DEATH_TEST_STYLE") == nullptr) {
     GTEST_FLAG_SET(death_test_style, "threadsafe");
   }
+  // Connections stay on TCP, and no broker is started, but where a test is about that.
+  ::setenv("LEAT", "off", 0);
   testing::InitGoogleMock(&argc, argv);
   testing::AddGlobalTestEnvironment(new PollerIsThere);
   return RUN_ALL_TESTS();

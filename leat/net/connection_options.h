@@ -29,6 +29,10 @@ struct ConnectionOptions {
   /// Off unless set; docs/busy-polling.md. Not for Unix sockets.
   SocketBusyPoll busy_poll = {};
 
+  /// Local connections that live long enough go by shared memory where the other end can too:
+  /// docs/shared-memory.md. The socket stays, and stays in charge; but move_to() is refused then.
+  bool shared_memory = true;
+
   /// Closes a connection on which no byte has come or gone for so long.
   Duration idle_timeout{0};
   /// Closes one that has sent nothing for so long while it was being read.

@@ -29,6 +29,7 @@
 #include "leat/net/tls_info.h"
 #include "leat/reactor/loop_handle.h"
 #include "leat/reactor/timer_id.h"
+#include "leat/smc/fallback_reason.h"
 
 namespace leat {
 
@@ -38,6 +39,7 @@ namespace internal {
 class ConnectionOwner;
 class ConnectionPassage;
 class SendQueue;
+struct SharedMemory;
 class TlsTransport;
 struct ConnectionProfile;
 }  // namespace internal
@@ -217,6 +219,9 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection>,
   [[nodiscard]] std::uint64_t bytes_sent() const { return bytes_sent_.load(); }          ///< Any.
   /// Output in memory that the kernel has not taken.
   [[nodiscard]] std::size_t queued_bytes() const;
+  /// By what its bytes travel, and if not by shared memory, why not; docs/shared-memory.md.
+  [[nodiscard]] bool uses_shared_memory() const { return shares_; }
+  [[nodiscard]] smc::FallbackReason why_not_shared() const { return fallback_; }
   [[nodiscard]] bool peer_finished() const { return peer_finished_; }
   [[nodiscard]] CloseReason close_reason() const { return close_reason_; }
   /// -1 once closed. For getsockopt() and the like; reading or writing it breaks the connection.
@@ -241,6 +246,12 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection>,
   void stop_gracefully();
   /// From now on move_to() is refused: its user keeps something of the loop's.
   void stay_on_loop() { stays_ = true; }
+
+  // For SharedJoin; tcp_connection_shared.cc.
+
+  /// Goes on by `memory`, whose ends have proved to be one connection. False: not yet, ask again.
+  [[nodiscard]] bool share(std::unique_ptr<internal::SharedMemory>& memory);
+  void stay_on_tcp(smc::FallbackReason reason) { fallback_ = reason; }
 
   // For chunks and waits.
 
@@ -310,6 +321,12 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection>,
   // TLS (tcp_connection_tls.cc).
   Result<void> put_tls_below(const TlsContext& context, std::string_view server_name,
                              std::string_view early);
+
+  // Shared memory (tcp_connection_shared.cc).
+  void count_towards_sharing() {
+    if (calls_to_share_ != 0 && --calls_to_share_ == 0) begin_sharing();
+  }
+  void begin_sharing();
 
   // Moving (tcp_connection_move.cc).
   friend class internal::ConnectionPassage;
@@ -391,6 +408,10 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection>,
   bool delivery_scheduled_ = false;
   bool wrote_since_complete_ = false;
   bool above_high_water_ = false;
+  bool shares_ = false;
+  static constexpr std::uint8_t kCallsToShare = 16;
+  std::uint8_t calls_to_share_ = kCallsToShare;  // until it has earned shared memory; 0: no more
+  smc::FallbackReason fallback_ = smc::FallbackReason::kNotEarned;
 
   ReceiveBuffer receive_buffer_;
   std::unique_ptr<internal::SendQueue> send_queue_;

@@ -33,6 +33,7 @@ void TcpConnection::bytes_arrived(std::string_view bytes) {
   counters_->bytes_received.add(bytes.size());
   bytes_received_.add(bytes.size());
   last_received_ = home().now();
+  count_towards_sharing();
   if (state() != State::kOpen) {
     counters_->bytes_discarded.add(bytes.size());
     return;

@@ -27,6 +27,7 @@ Result<void> TcpConnection::check_move() const {
   if (state() != State::kOpen || !announced_) {
     return Error::from_errno(EPIPE, "move_to: the connection is not open");
   }
+  if (shares_) return Error::from_errno(ENOTSUP, "move_to: its bytes go by shared memory");
   if (tls_ != nullptr || !transport_->can_detach()) {
     return Error::from_errno(ENOTSUP, "move_to: a connection with TLS stays on its loop");
   }

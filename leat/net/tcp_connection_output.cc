@@ -191,6 +191,7 @@ void TcpConnection::note_sent(std::size_t count) {
   counters_->bytes_sent.add(count);
   bytes_sent_.add(count);
   wrote_since_complete_ = true;
+  count_towards_sharing();
   last_progress_ = home().now();
 }
 
