@@ -18,6 +18,7 @@
 #include "leat/smc/broker.h"
 #include "leat/smc/broker_client.h"
 #include "leat/smc/process_page.h"
+#include "leat/smc/segment.h"
 
 namespace leat::smc {
 
