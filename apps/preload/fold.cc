@@ -1,17 +1,98 @@
 #include "apps/preload/fold.h"
 
+#include <poll.h>
 #include <string.h>
 
 #include "apps/preload/connection_pool.h"
 #include "apps/preload/held.h"
+#include "apps/preload/lane_lock.h"
+#include "apps/preload/lifecycle.h"
+#include "apps/preload/native_scope.h"
 #include "apps/preload/process.h"
+#include "apps/preload/raw.h"
+#include "apps/preload/rest_of_stream.h"
 #include "apps/preload/send.h"
 
 namespace leat::preload {
 
+namespace {
+
+constexpr int kPatienceMs = 2000;
+/// With an empty ring and no doorbell on its way nothing can be lost: a peer that sends by ring
+/// after all sees the request then, and sends again by TCP.
+constexpr int kPatienceForIdleMs = 100;
+
+enum class Step { kDone, kWaiting, kIdle, kMustRead };
+
+Step step_input(Connection& connection, int fd) {
+  const InputLock lock(connection, fd);
+  if (!lock.is_held()) return Step::kMustRead;
+  for (;;) {
+    const smc::Input input = connection.receiver().look();
+    if (!input_is_open(connection)) return Step::kDone;
+    if (input.kind == smc::Input::Kind::kTcp) return Step::kWaiting;
+    if (input.kind == smc::Input::Kind::kBroken || !input.bytes.empty()) return Step::kMustRead;
+    if (input.doorbells == 0) {
+      return connection.receiver().ring_bytes() == 0 ? Step::kIdle : Step::kWaiting;
+    }
+    const long eaten =
+        raw::receive(fd, static_cast<void*>(nullptr), input.doorbells, MSG_DONTWAIT | MSG_TRUNC);
+    if (eaten <= 0) return Step::kWaiting;
+    connection.receiver().doorbells_eaten(static_cast<std::uint64_t>(eaten));
+  }
+}
+
+bool peer_has_gone(Connection& connection, int fd) {
+  const short events = raw::poll_one(fd, POLLRDHUP, 1);
+  if ((events & (POLLHUP | POLLERR)) != 0) return true;
+  // A peer that only ended its output had put all of it into TCP's order by that.
+  return (events & POLLRDHUP) != 0 &&
+         (connection.peer().flags.load(std::memory_order_acquire) & smc::kFlagWriteShut) == 0;
+}
+
+/// False if the program's bytes cannot all be brought to TCP.
+bool fold_input(Connection& connection, int fd) {
+  int idle_ms = 0;
+  for (int waited = 0; waited < kPatienceMs; ++waited) {
+    const Step step = step_input(connection, fd);
+    if (step == Step::kDone) return true;
+    if (step == Step::kMustRead) return false;
+    if (step == Step::kIdle && ++idle_ms > kPatienceForIdleMs) return true;
+    if (peer_has_gone(connection, fd)) {
+      return step_input(connection, fd) == Step::kDone;
+    }
+    if (waited % 50 == 1) (void)wake_for_flags(connection, fd);
+  }
+  return false;
+}
+
+void stop_folding(Connection& connection) {
+  connection.mine().flags.fetch_and(~smc::kFlagFoldWanted, std::memory_order_acq_rel);
+}
+
+}  // namespace
+
 void fold_for_good(Connection& connection, int fd, smc::FallbackReason reason) {
   if (!connection.is_shared()) return connection.pin(reason);
-  (void)fold_output(connection, fd);
+  const bool was_open = input_is_open(connection);
+  connection.receiver().want_fold();
+  if (was_open) {
+    connection.mine().wait.fetch_and(~smc::kWaitDoorbell, std::memory_order_seq_cst);
+    (void)wake_for_flags(connection, fd);
+  }
+  const bool told = fold_output(connection, fd);
+  connection.slot()->reason.store(reason, std::memory_order_relaxed);
+  Process::debug("folds back to TCP, reason", static_cast<std::uint64_t>(reason), fd);
+  if (!was_open) return;
+  Process::page()->counters.folded_input.fetch_add(1, std::memory_order_relaxed);
+  if (fold_input(connection, fd)) return;
+  stop_folding(connection);
+  if (!peer_has_gone(connection, fd) || !replace_by_rest(connection, fd) || !told) reset(fd);
+  for (int other = 0; other < DescriptorTable::end(); ++other) {
+    if (DescriptorTable::known(other) == &connection) {
+      descriptor_made(other, DescriptorTable::kOther);
+    }
+  }
 }
 
 void fold_descriptors_in(const msghdr& message) {

@@ -22,6 +22,11 @@
 
 #include <atomic>
 
+// Old ones do not say that it is C.
+extern "C" {
+#include <sys/pidfd.h>
+}
+
 namespace leat::preload {
 
 /// The next definition of a function after ours, looked up at its first call or by resolve_all(),
@@ -65,75 +70,82 @@ void* Real<Function>::look_up() const {
 }
 
 /// One of each. Calls that cannot sleep go past the C library instead: raw.h.
-#define LEAT_REAL_FUNCTIONS(FUNCTION) \
-  /* data */                          \
-  FUNCTION(read)                      \
-  FUNCTION(readv)                     \
-  FUNCTION(recv)                      \
-  FUNCTION(recvfrom)                  \
-  FUNCTION(recvmsg)                   \
-  FUNCTION(recvmmsg)                  \
-  FUNCTION(write)                     \
-  FUNCTION(writev)                    \
-  FUNCTION(send)                      \
-  FUNCTION(sendto)                    \
-  FUNCTION(sendmsg)                   \
-  FUNCTION(sendmmsg)                  \
-  FUNCTION(preadv2)                   \
-  FUNCTION(pwritev2)                  \
-  FUNCTION(preadv64v2)                \
-  FUNCTION(pwritev64v2)               \
-  FUNCTION(sendfile)                  \
-  FUNCTION(sendfile64)                \
-  FUNCTION(splice)                    \
-  FUNCTION(copy_file_range)           \
-  /* waiting */                       \
-  FUNCTION(poll)                      \
-  FUNCTION(ppoll)                     \
-  FUNCTION(select)                    \
-  FUNCTION(pselect)                   \
-  FUNCTION(epoll_create)              \
-  FUNCTION(epoll_create1)             \
-  FUNCTION(epoll_ctl)                 \
-  FUNCTION(epoll_wait)                \
-  FUNCTION(epoll_pwait)               \
-  FUNCTION(epoll_pwait2)              \
-  /* life of a socket */              \
-  FUNCTION(socket)                    \
-  FUNCTION(socketpair)                \
-  FUNCTION(connect)                   \
-  FUNCTION(listen)                    \
-  FUNCTION(accept)                    \
-  FUNCTION(accept4)                   \
-  FUNCTION(shutdown)                  \
-  FUNCTION(setsockopt)                \
-  FUNCTION(getsockopt)                \
-  FUNCTION(close)                     \
-  FUNCTION(close_range)               \
-  FUNCTION(closefrom)                 \
-  FUNCTION(dup)                       \
-  FUNCTION(dup2)                      \
-  FUNCTION(dup3)                      \
-  FUNCTION(fcntl)                     \
-  FUNCTION(fcntl64)                   \
-  FUNCTION(ioctl)                     \
-  /* processes */                     \
-  FUNCTION(fork)                      \
-  FUNCTION(_Fork)                     \
-  FUNCTION(daemon)                    \
-  FUNCTION(execve)                    \
-  FUNCTION(execveat)                  \
-  FUNCTION(execvpe)                   \
-  FUNCTION(fexecve)                   \
-  FUNCTION(posix_spawn)               \
-  FUNCTION(posix_spawnp)              \
-  FUNCTION(syscall)                   \
-  /* streams */                       \
-  FUNCTION(fdopen)                    \
-  FUNCTION(fclose)                    \
-  FUNCTION(freopen)                   \
-  FUNCTION(freopen64)                 \
-  FUNCTION(pclose)                    \
+#define LEAT_REAL_FUNCTIONS(FUNCTION)        \
+  /* data */                                 \
+  FUNCTION(read)                             \
+  FUNCTION(readv)                            \
+  FUNCTION(recv)                             \
+  FUNCTION(recvfrom)                         \
+  FUNCTION(recvmsg)                          \
+  FUNCTION(recvmmsg)                         \
+  FUNCTION(write)                            \
+  FUNCTION(writev)                           \
+  FUNCTION(send)                             \
+  FUNCTION(sendto)                           \
+  FUNCTION(sendmsg)                          \
+  FUNCTION(sendmmsg)                         \
+  FUNCTION(preadv2)                          \
+  FUNCTION(pwritev2)                         \
+  FUNCTION(preadv64v2)                       \
+  FUNCTION(pwritev64v2)                      \
+  FUNCTION(sendfile)                         \
+  FUNCTION(sendfile64)                       \
+  FUNCTION(splice)                           \
+  FUNCTION(copy_file_range)                  \
+  /* waiting */                              \
+  FUNCTION(poll)                             \
+  FUNCTION(ppoll)                            \
+  FUNCTION(select)                           \
+  FUNCTION(pselect)                          \
+  FUNCTION(epoll_create)                     \
+  FUNCTION(epoll_create1)                    \
+  FUNCTION(epoll_ctl)                        \
+  FUNCTION(epoll_wait)                       \
+  FUNCTION(epoll_pwait)                      \
+  FUNCTION(epoll_pwait2)                     \
+  /* life of a socket */                     \
+  FUNCTION(socket)                           \
+  FUNCTION(socketpair)                       \
+  FUNCTION(connect)                          \
+  FUNCTION(listen)                           \
+  FUNCTION(accept)                           \
+  FUNCTION(accept4)                          \
+  FUNCTION(shutdown)                         \
+  FUNCTION(setsockopt)                       \
+  FUNCTION(getsockopt)                       \
+  FUNCTION(close)                            \
+  FUNCTION(close_range)                      \
+  FUNCTION(closefrom)                        \
+  FUNCTION(dup)                              \
+  FUNCTION(dup2)                             \
+  FUNCTION(dup3)                             \
+  FUNCTION(fcntl)                            \
+  FUNCTION(fcntl64)                          \
+  FUNCTION(ioctl)                            \
+  /* processes */                            \
+  FUNCTION(fork)                             \
+  FUNCTION(_Fork)                            \
+  FUNCTION(daemon)                           \
+  FUNCTION(execve)                           \
+  FUNCTION(execveat)                         \
+  FUNCTION(posix_spawn_file_actions_adddup2) \
+  FUNCTION(pidfd_getfd)                      \
+  FUNCTION(aio_read)                         \
+  FUNCTION(aio_write)                        \
+  FUNCTION(aio_read64)                       \
+  FUNCTION(aio_write64)                      \
+  FUNCTION(lio_listio)                       \
+  FUNCTION(execvpe)                          \
+  FUNCTION(fexecve)                          \
+  FUNCTION(posix_spawn)                      \
+  FUNCTION(posix_spawnp)                     \
+  FUNCTION(syscall)                          \
+  /* streams */                              \
+  FUNCTION(fdopen)                           \
+  FUNCTION(fclose)                           \
+  FUNCTION(freopen)                          \
+  FUNCTION(freopen64)                        \
+  FUNCTION(pclose)                           \
   FUNCTION(vdprintf)
 
 namespace real {
