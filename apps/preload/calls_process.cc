@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "apps/preload/connection_pool.h"
+#include "apps/preload/epoll_sets.h"
 #include "apps/preload/process.h"
 #include "apps/preload/real.h"
 
@@ -13,7 +14,9 @@ namespace {
 template <typename Fork>
 pid_t fork_by(Fork call) {
   ConnectionPool::before_fork();
+  EpollSets::before_fork();
   const pid_t child = call();
+  EpollSets::after_fork(child == 0);
   if (child == 0) Process::forked();
   if (child < 0) {
     const int error = errno;

@@ -95,15 +95,27 @@ LEAT_INTERPOSED int setsockopt(int fd, int level, int name, const void* value,
   if (result == 0 && level == SOL_SOCKET && name == SO_RCVLOWAT && size >= sizeof(int)) {
     const Held held(fd);
     const int wanted = *static_cast<const int*>(value);
-    if (held) held->low_water.store(wanted > 1 ? wanted : 1, std::memory_order_relaxed);
+    if (held) {
+      held->low_water.store(wanted > 1 ? wanted : 1, std::memory_order_relaxed);
+      if (held->is_shared()) held->hear_single_bytes(fd);
+    }
   }
   return result;
 }
 
 LEAT_INTERPOSED int getsockopt(int fd, int level, int name, void* value, socklen_t* size) noexcept {
   const int result = real::getsockopt(fd, level, name, value, size);
-  if (result != 0 || level != SOL_SOCKET || name != SO_ERROR || *size < sizeof(int)) return result;
+  if (result != 0 || level != SOL_SOCKET || (name != SO_ERROR && name != SO_RCVLOWAT) ||
+      *size < sizeof(int)) {
+    return result;
+  }
   Connection* const connection = DescriptorTable::known(fd);
+  if (name == SO_RCVLOWAT) {
+    if (connection != nullptr && connection->is_shared()) {
+      *static_cast<int*>(value) = connection->low_water.load(std::memory_order_relaxed);
+    }
+    return result;
+  }
   // An error that we met before the rings were empty is still to be told.
   if (connection != nullptr && *static_cast<int*>(value) == 0) {
     *static_cast<int*>(value) = connection->pending_error.exchange(0, std::memory_order_relaxed);

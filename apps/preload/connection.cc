@@ -5,6 +5,7 @@
 #include "leat/smc/socket_counts.h"
 
 #include "apps/preload/connection_pool.h"
+#include "apps/preload/epoll_sets.h"
 #include "apps/preload/lane_lock.h"
 #include "apps/preload/options.h"
 #include "apps/preload/process.h"
@@ -148,6 +149,7 @@ void Connection::prove(int fd) {
     return take_answer(fd, Process::broker().fetch(offer_.cookie, Process::page()->token));
   }
   low_water.store(raw::option(fd, SOL_SOCKET, SO_RCVLOWAT, 1), std::memory_order_relaxed);
+  hear_single_bytes(fd);
   non_blocking.store(!raw::is_blocking(fd), std::memory_order_relaxed);
   slot_->end = link_.end();
   slot_->token = link_.token();
@@ -158,7 +160,15 @@ void Connection::prove(int fd) {
   shared_.store(true, std::memory_order_release);
   Process::page()->counters.shared.fetch_add(1, std::memory_order_relaxed);
   Process::debug("shares memory, segment", slot_->token, fd);
+  EpollSets::shared(*this, fd);
   try_open_input(fd);
+}
+
+void Connection::hear_single_bytes(int fd) const {
+  if (low_water.load(std::memory_order_relaxed) <= 1) return;
+  const int one = 1;
+  raw::raw_syscall(SYS_setsockopt, fd, SOL_SOCKET, SO_RCVLOWAT, raw::raw_argument(&one),
+                   sizeof one);
 }
 
 // Readers count themselves, then look at the state; we set the state, then look at the count: one

@@ -96,6 +96,8 @@ class Connection {
   void forked();
   /// TCP for good, for a connection that is not shared.
   void pin(smc::FallbackReason reason);
+  /// The kernel wakes for a doorbell, which is one byte, whatever SO_RCVLOWAT is: that is seen to here.
+  void hear_single_bytes(int fd) const;
   /// The ring side of input is opened when nobody reads the socket natively.
   void try_open_input(int fd);
 

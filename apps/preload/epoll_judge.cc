@@ -92,6 +92,7 @@ std::uint32_t EpollSet::judge_kernel(const epoll_event& event) {
   if (members_.next_with(index) != kNoMember) return judge_ambiguous(index, event.events);
   Member& member = members_[index];
   if (!member.counted) return event.events;
+  member.pass = pass_;
   if (member.inner >= 0) {
     EpollSet* const inner = EpollSets::at(static_cast<std::uint32_t>(member.inner));
     if (inner->is_truly_readable(member.fd)) return event.events;
@@ -99,7 +100,6 @@ std::uint32_t EpollSet::judge_kernel(const epoll_event& event) {
     return 0;
   }
   if (!member.connection->is_shared()) return event.events;
-  member.pass = pass_;
   return observe(index, event.events);
 }
 

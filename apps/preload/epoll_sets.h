@@ -119,6 +119,11 @@ class EpollSets {
 
   /// `connection`, known by `fd`, goes by rings from now on.
   static void shared(Connection& connection, int fd);
+  /// Whether `fd` may be a set, or in one.
+  [[nodiscard]] static bool concerns(int fd) {
+    return static_cast<unsigned>(fd) < kDescriptors &&
+           is_noted_[fd].load(std::memory_order_relaxed);
+  }
   /// Before `fd` is closed or replaced. `connection`: what is behind it, or null; `other_fd`:
   /// another descriptor of this process for the same connection, -1 if this is the last.
   static void closing(int fd, Connection* connection, int other_fd) {
@@ -127,7 +132,7 @@ class EpollSets {
     }
     // It may be a member by the number of a descriptor that was closed before.
     const bool leaves = connection != nullptr && other_fd < 0;
-    if (leaves || is_noted_[fd].load(std::memory_order_relaxed)) {
+    if (leaves || concerns(fd)) {
       closing_noted(fd, connection, other_fd);
     }
   }

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include "apps/preload/epoll_sets.h"
 #include "apps/preload/process.h"
 #include "apps/preload/raw.h"
 #include "apps/preload/receive.h"
@@ -20,10 +21,22 @@ bool lingers_for_nothing(int fd) {
          value.l_linger == 0;
 }
 
+// The kernel's sets go by descriptors; what they hold is told before the number is another's.
+void leave_sets(int fd, Connection* connection) {
+  int other = -1;
+  if (connection != nullptr && !connection->is_last_descriptor()) {
+    for (int i = 0; i < DescriptorTable::end() && other < 0; ++i) {
+      if (i != fd && DescriptorTable::known(i) == connection) other = i;
+    }
+  }
+  EpollSets::closing(fd, connection, other);
+}
+
 }  // namespace
 
 void descriptor_made(int fd, DescriptorTable::Mark mark) {
   if (fd < 0 || (DescriptorTable::known(fd) != nullptr && !Process::is_ours())) return;
+  leave_sets(fd, DescriptorTable::known(fd));
   Connection* const stale = as_connection(DescriptorTable::exchange(fd, mark));
   if (stale != nullptr) stale->drop_descriptor();
 }
@@ -33,9 +46,11 @@ void descriptor_doubled(int fd, int copy) {
   Connection* const connection = DescriptorTable::known(fd);
   if (connection == nullptr) {
     const std::uintptr_t entry = DescriptorTable::get(fd);
-    return descriptor_made(copy, static_cast<DescriptorTable::Mark>(entry));
+    descriptor_made(copy, static_cast<DescriptorTable::Mark>(entry));
+    return EpollSets::duplicated(fd, copy);
   }
   if (!Process::is_ours()) return;
+  leave_sets(copy, DescriptorTable::known(copy));
   connection->add_descriptor();
   Connection* const stale =
       as_connection(DescriptorTable::exchange(copy, reinterpret_cast<std::uintptr_t>(connection)));
@@ -46,6 +61,7 @@ void descriptor_doubled(int fd, int copy) {
 Closing::Closing(int fd) : fd_(fd) {
   connection_ = DescriptorTable::known(fd);
   if (connection_ == nullptr) {
+    if (EpollSets::concerns(fd) && Process::is_ours()) leave_sets(fd, nullptr);
     DescriptorTable::exchange(fd, DescriptorTable::kUnknown);
     done_ = true;
     return;
@@ -63,6 +79,7 @@ Closing::Closing(int fd) : fd_(fd) {
       connection_->mine().flags.fetch_or(smc::kFlagReset, std::memory_order_acq_rel);
     }
   }
+  leave_sets(fd, connection_);
   // Before the close: afterwards the number may be another thread's.
   Connection* const was = as_connection(DescriptorTable::exchange(fd, DescriptorTable::kUnknown));
   if (was != nullptr) was->drop_descriptor();

@@ -11,6 +11,7 @@
 #include "apps/preload/connection_pool.h"
 #include "apps/preload/raw.h"
 #include "apps/preload/real.h"
+#include "apps/preload/spinner.h"
 
 namespace leat::preload {
 
@@ -167,6 +168,7 @@ void Process::start() {
   settings_.earned_calls = number_or("LEAT_EARN_CALLS", settings_.earned_calls);
   settings_.earned_bytes = number_or("LEAT_EARN_BYTES", settings_.earned_bytes);
   read_ports();
+  Spinner::configure();
   find_broker();
   if (!settings_.off) greet_broker();
   errno = kept;

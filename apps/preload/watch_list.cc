@@ -2,11 +2,9 @@
 
 #include <sys/epoll.h>
 #include <sys/mman.h>
-#include <sys/single_threaded.h>
 #include <sys/syscall.h>
 
 #include <cstring>
-#include <new>
 
 #include "leat/smc/internal/raw_syscall.h"
 
@@ -23,7 +21,7 @@ using smc::internal::raw_syscall;
 }  // namespace
 
 WatchList::~WatchList() {
-  for (Entry& entry : *this) entry.~Entry();
+  for (Entry& entry : *this) entry.connection->leave();
   if (mapped_ != 0) raw_syscall(SYS_munmap, raw_argument(entries_), static_cast<long>(mapped_));
 }
 
@@ -34,8 +32,7 @@ bool WatchList::has_room() {
                                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory < 0) return false;
   auto* const moved = reinterpret_cast<Entry*>(memory);
-  // A Use is the address of what it uses: it may be moved as bytes.
-  std::memcpy(static_cast<void*>(moved), on_stack_, count_ * sizeof(Entry));
+  std::memcpy(moved, on_stack_, count_ * sizeof(Entry));
   entries_ = moved;
   mapped_ = bytes;
   return true;
@@ -50,30 +47,22 @@ void WatchList::add(int fd, std::uint32_t place, bool wants_input) {
     if (sets_ < kSets) set_[sets_++] = {set, fd, place};
     return;
   }
-  const bool shared = connection->is_shared() || connection->attach_if_family_did(fd);
-  if (!shared && connection->stage() == Connection::Stage::kPinned) return;
-  if (!has_room()) return;
-  new (&entries_[count_])
-      Entry{Connection::Use(*connection), connection, fd, place, wants_input, shared, false};
-  // Only what the use keeps mapped may be looked at.
-  entries_[count_].is_shared = connection->is_shared();
-  has_shared_ |= entries_[count_].is_shared;
-  ++count_;
+  if (connection->stage() == Connection::Stage::kPinned || !has_room()) return;
+  if (!connection->try_enter()) return;
+  if (DescriptorTable::known(fd) != connection) return connection->leave();
+  if (!connection->is_shared()) (void)connection->attach_if_family_did(fd);
+  const bool shared = connection->is_shared();
+  entries_[count_++] = {connection, fd, place, wants_input, shared, false};
+  has_shared_ |= shared;
 }
 
 void WatchList::begin_plain() {
-  for (Entry& entry : *this) {
-    if (entry.connection->slot() != nullptr) {
-      entry.connection->slot()->native_waiters.fetch_add(1, std::memory_order_seq_cst);
-    }
-  }
+  for (Entry& entry : *this) entry.connection->arm();
 }
 
 void WatchList::end_plain() {
   for (Entry& entry : *this) {
-    if (entry.connection->slot() != nullptr) {
-      entry.connection->slot()->native_waiters.fetch_sub(1, std::memory_order_seq_cst);
-    }
+    entry.connection->disarm();
     entry.is_shared = entry.connection->is_shared();
     has_shared_ |= entry.is_shared;
   }

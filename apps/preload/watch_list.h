@@ -14,8 +14,7 @@ class EpollSet;
 class WatchList {
  public:
   struct Entry {
-    Connection::Use use;  ///< Stays mapped, whoever closes the descriptor meanwhile.
-    Connection* connection;
+    Connection* connection;  ///< Entered: stays mapped, whoever closes the descriptor meanwhile.
     int fd;
     std::uint32_t place;  ///< The caller's.
     bool wants_input;
