@@ -147,9 +147,7 @@ bool is_wanted(const ConnectionRecord& record, const SsOptions& options) {
 }
 
 std::string table(const std::vector<std::array<std::string, 7>>& rows) {
-  // Of the reference's columns those that fit a line; the reason ends it.
-  constexpr std::array<std::size_t, 6> kLeast = {7, 5, 12, 21, 21, 7};
-  std::array<std::size_t, 6> widths = kLeast;
+  std::array<std::size_t, 6> widths{};
   for (const auto& row : rows) {
     for (std::size_t i = 0; i < widths.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
   }

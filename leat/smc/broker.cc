@@ -148,6 +148,7 @@ Result<std::unique_ptr<Broker::Parts>> Broker::Parts::create(const BrokerOptions
   limits.pages = std::min<std::size_t>(limits.pages, (descriptors - spare) / 3);
   limits.rendezvous.segments = std::min(options.most_segments, descriptors - spare - limits.pages);
   limits.rendezvous.grace = options.grace;
+  limits.page_grace = options.grace / 5;  // Mapped at once, and programs come in crowds.
   limits.rendezvous.lonely_offer = std::chrono::minutes(1);
   std::unique_ptr<Parts> parts(new Parts(options, limits));
   if (const Result<void> opened = parts->open(); !opened) return opened.error();

@@ -91,7 +91,12 @@ Answer BrokerDesk::hello(const Asker& asker, const Request& request, MonotonicTi
   if (asker.uid != owner_ && asker.uid != 0 && pages_.size() >= limits_.pages / 2) {
     return refused(FallbackReason::kSegmentLimit);
   }
-  const Result<int> page = pages_.add(asker.uid, asker.pid, request.program, now);
+  Result<int> page = pages_.add(asker.uid, asker.pid, request.program, now);
+  if (!page) {
+    // A script may start programs faster than the sweep comes round.
+    pages_.sweep(limits_.pages, now);
+    page = pages_.add(asker.uid, asker.pid, request.program, now);
+  }
   if (!page) return refused(FallbackReason::kNoMemory);
   Answer answer;
   answer.kind = Answer::Kind::kSegment;

@@ -23,13 +23,14 @@ class BrokerDesk {
  public:
   struct Limits {
     std::size_t pages = 4096;
+    Duration page_grace{};  ///< A page so young may not be mapped yet.
     Rendezvous::Limits rendezvous;
   };
   BrokerDesk(std::string directory, uid_t owner, const Limits& limits)
       : directory_(std::move(directory)),
         owner_(owner),
         limits_(limits),
-        pages_(limits.pages, limits.rendezvous.grace),
+        pages_(limits.pages, limits.page_grace),
         rendezvous_(pages_, limits.rendezvous) {}
 
   /// Reads the policy if its file has changed. A bad one: the old one stays, and the error tells.
