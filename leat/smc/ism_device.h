@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <span>
 
+#include "leat/smc/segment.h"
+
 namespace leat::smc {
 
 /// The memory of the peer's ring that this end writes: the DMB it was given leave to fill.
@@ -26,9 +28,9 @@ struct RemoteRing {
 /// - `load(word)`: what the peer has posted here; and nothing older is read after it.
 /// - `keep(word, value)`: a store to what the holders of this end share, in order as well: who
 ///   takes the lock from a dead one finds all stores up to some instruction, and none after it.
-/// - `take_marks(word)`, `settle(word)`: all of this end's stores are visible to the peer before
-///   the peer's word is read, which the peer changes before it looks for them. take_marks() takes
-///   the marks away.
+/// - `take_marks(word, which)`, `settle(word)`: all of this end's stores are visible to the peer
+///   before the peer's word is read, which the peer changes before it looks for them. take_marks()
+///   takes those marks away and returns which of them there were.
 template <typename T>
 concept IsmDevice =
     requires(T& device, const RemoteRing& ring, std::atomic<std::uint64_t>& word,
@@ -38,7 +40,7 @@ concept IsmDevice =
       { device.post(word, value) };
       { device.load(word) } -> std::same_as<std::uint64_t>;
       { device.keep(word, value) };
-      { device.take_marks(marks) } -> std::same_as<std::uint32_t>;
+      { device.take_marks(marks, std::uint32_t{}) } -> std::same_as<std::uint32_t>;
       { device.settle(marks) } -> std::same_as<std::uint32_t>;
     };
 
@@ -67,8 +69,10 @@ struct LoopbackDevice {
   // the sleeper's reads from it (acquire from release) and the look sees all stores before it. So
   // no fence is needed, on any processor, and ThreadSanitizer can follow. The line is this end's
   // while the peer is awake, and the exchange costs what a fence would.
-  static std::uint32_t take_marks(std::atomic<std::uint32_t>& marks) {
-    return marks.exchange(0, std::memory_order_acq_rel);
+  static std::uint32_t take_marks(std::atomic<std::uint32_t>& marks, std::uint32_t which) {
+    // One instruction on x86, where the other is a loop.
+    if (which == (kWaitDoorbell | kWaitFutex)) return marks.exchange(0, std::memory_order_acq_rel);
+    return marks.fetch_and(~which, std::memory_order_acq_rel) & which;
   }
   static std::uint32_t settle(std::atomic<std::uint32_t>& word) {
     return word.fetch_or(0, std::memory_order_acq_rel);

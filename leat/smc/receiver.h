@@ -1,6 +1,7 @@
 // Public: the receiving half of a connection over shared memory: where the next bytes are.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -72,12 +73,21 @@ class Receiver {
   /// Bytes of the stream read so far.
   [[nodiscard]] std::uint64_t position() const { return read_position(mine_); }
   /// Bytes in rings before the next TCP span; for FIONREAD.
-  [[nodiscard]] std::uint64_t ring_bytes() const;
+  [[nodiscard]] std::uint64_t ring_bytes() const {
+    return read_span(mine_).lane.load(kRelaxed) == kResent ? 0 : unread(0) + unread(1);
+  }
 
   /// Reads no more rings: the peer shall resend what is unread by TCP. Wake it, and look() until it
   /// says kTcp without a limit: from there on everything comes by TCP. If it says kRing with bytes,
   /// these cannot be resent, for TCP bytes lie behind them: they must be read here.
   void want_fold();
+  /// Folded: how many bytes of the socket it takes until all is there that was resent; 0: none was.
+  [[nodiscard]] std::uint64_t resend_ends_at() const;
+  /// The peer has gone (FIN, reset). If it had not answered, the rings are read as if nothing was.
+  void give_up_fold();
+  /// After the end of TCP: bytes that a peer which died had begun to resend, and had not. Read
+  /// them, and consume().
+  [[nodiscard]] std::span<const char> rest() const;
   [[nodiscard]] bool is_folding() const {
     return (mine_.flags.load(std::memory_order_relaxed) & kFlagFoldWanted) != 0;
   }
@@ -100,6 +110,7 @@ class Receiver {
   [[nodiscard]] std::optional<Input> step_folding();
   [[nodiscard]] Input resent_input(const Record& answer, std::uint64_t spans);
   void end_fold();
+  [[nodiscard]] std::uint64_t unread(std::size_t ring) const;
 
   EndControl& mine_;
   EndControl& peer_;
@@ -120,7 +131,8 @@ void Receiver<Device>::start(std::uint64_t tcp_consumed) {
 
 template <IsmDevice Device>
 void Receiver<Device>::recover(std::uint64_t tcp_consumed) {
-  device_.keep(mine_.rx_tcp_consumed, tcp_consumed);
+  // Never back: rest() counts on, past TCP's end.
+  device_.keep(mine_.rx_tcp_consumed, std::max(tcp_consumed, mine_.rx_tcp_consumed.load(kRelaxed)));
   for (std::size_t i = 0; i < kRings; ++i) {
     device_.post(peer_.consumed[i], mine_.rx_consumed[i].load(kRelaxed));
   }
@@ -263,6 +275,9 @@ std::optional<Input> Receiver<Device>::step_folding() {
       end_fold();
       return Input{Input::Kind::kTcp, {}, kNoLimit};
     }
+    if (first.lane == kResent) return Input{Input::Kind::kBroken};
+    take_ring_or_tcp(taken + 1, first);  // From here on the socket has doorbells.
+    return {};
   }
   if (!answered) return Input{Input::Kind::kRing};
   return resent_input(answer, spans);
@@ -281,20 +296,48 @@ Input Receiver<Device>::resent_input(const Record& answer, std::uint64_t spans) 
   return {Input::Kind::kTcp, {}, kNoLimit};
 }
 
-// What was resent counts as read. kFlagFoldWanted stays: this end reads rings never again.
+// kFlagFoldWanted stays: this end reads rings no more.
 template <IsmDevice Device>
 void Receiver<Device>::end_fold() {
-  for (std::size_t i = 0; i < kRings; ++i) {
-    device_.keep(mine_.rx_consumed[i], device_.load(mine_.produced[i]));
-    device_.post(peer_.consumed[i], mine_.rx_consumed[i].load(kRelaxed));
-  }
   mine_.flags.fetch_and(~kFlagInputReady, std::memory_order_acq_rel);
+}
+
+template <IsmDevice Device>
+std::uint64_t Receiver<Device>::resend_ends_at() const {
+  const OwnSpan& span = read_span(mine_);
+  if (span.lane.load(kRelaxed) != kResent) return 0;
+  return span.base.load(kRelaxed) + unread(0) + unread(1);
+}
+
+template <IsmDevice Device>
+void Receiver<Device>::give_up_fold() {
+  const OwnSpan& span = read_span(mine_);
+  const std::uint64_t spans = device_.load(mine_.spans);
+  const bool answered = span.lane.load(kRelaxed) == kResent ||
+                        (spans != span.taken.load(kRelaxed) && record(spans - 1).lane == kResent);
+  if (!answered) mine_.flags.fetch_and(~kFlagFoldWanted, std::memory_order_acq_rel);
+}
+
+template <IsmDevice Device>
+std::span<const char> Receiver<Device>::rest() const {
+  const OwnSpan& span = read_span(mine_);
+  if (span.lane.load(kRelaxed) != kResent) return {};
+  std::uint64_t done = mine_.rx_tcp_consumed.load(kRelaxed) - span.base.load(kRelaxed);
+  for (std::size_t i = 0; i < kRings; ++i) {
+    const std::uint64_t left = unread(i);
+    if (done < left) {
+      return LoopbackDevice::window(rings_[i], mine_.rx_consumed[i].load(kRelaxed) + done,
+                                    left - done);
+    }
+    done -= left;
+  }
+  return {};
 }
 
 template <IsmDevice Device>
 void Receiver<Device>::consume(std::size_t count) {
   const Lane ring = lane();
-  if (ring == Lane::kTcp) return;
+  if (ring == Lane::kTcp) return tcp_received(count);  // Of rest().
   const std::size_t i = index(ring);
   const std::uint64_t consumed = mine_.rx_consumed[i].load(kRelaxed) + count;
   device_.keep(mine_.rx_consumed[i], consumed);
@@ -315,13 +358,10 @@ bool Receiver<Device>::maybe_readable() const {
 }
 
 template <IsmDevice Device>
-std::uint64_t Receiver<Device>::ring_bytes() const {
-  std::uint64_t sum = 0;
-  for (std::size_t i = 0; i < kRings; ++i) {
-    const std::uint64_t gap = device_.load(mine_.produced[i]) - mine_.rx_consumed[i].load(kRelaxed);
-    sum += gap <= rings_[i].size ? gap : 0;
-  }
-  return sum;
+std::uint64_t Receiver<Device>::unread(std::size_t ring) const {
+  const std::uint64_t gap =
+      device_.load(mine_.produced[ring]) - mine_.rx_consumed[ring].load(kRelaxed);
+  return gap <= rings_[ring].size ? gap : 0;
 }
 
 // A read-modify-write, as Sender::to_ring()'s look at the word is: either that sees the flag, or

@@ -41,7 +41,7 @@ inline constexpr std::uint32_t kFlagInputReady = 1;  ///< May be sent to by ring
 inline constexpr std::uint32_t kFlagWriteShut = 2;   ///< Has called shutdown(SHUT_WR).
 inline constexpr std::uint32_t kFlagFoldWanted = 4;  ///< Has stopped reading rings: resend by TCP.
 inline constexpr std::uint32_t kFlagFoldOutput = 8;  ///< Sends by TCP only, from now on.
-inline constexpr std::uint32_t kFlagReset = 16;  ///< Closes with a reset (SO_LINGER of 0).
+inline constexpr std::uint32_t kFlagReset = 16;      ///< Closes with a reset (SO_LINGER of 0).
 /// Held by processes that do not share a page (exec, SCM_RIGHTS): they cannot count each other's
 /// sleepers, so this end stays armed.
 inline constexpr std::uint32_t kFlagManyFamilies = 32;

@@ -36,8 +36,8 @@ class Sender {
 
   /// Once, before the first ring byte: `tcp_written` bytes went by TCP so far.
   void start(std::uint64_t tcp_written);
-  /// Completes what a holder that died has begun. Wake the peer afterwards (take_marks()): it may
-  /// have died before it could.
+  /// Completes what a holder that died has begun. Wake the peer afterwards in every way, for the
+  /// marks may have died with their taker.
   void recover(std::uint64_t tcp_written);
 
   [[nodiscard]] Lane lane() const { return lane_of(sent_span(mine_)); }
@@ -46,19 +46,25 @@ class Sender {
   [[nodiscard]] std::span<char> room(std::size_t wanted);
   /// So many bytes were put into room(): the peer may read them.
   void commit(std::size_t count);
-  /// Bytes in rings that the peer has not read.
-  [[nodiscard]] std::uint64_t unread() const { return unread(Lane::kSmall) + unread(Lane::kBig); }
+  /// Bytes in rings that the peer has not read and will not get by TCP instead.
+  [[nodiscard]] std::uint64_t unread() const;
   /// Nobody reads or writes the big ring until room() says so: its pages may be given back.
   [[nodiscard]] bool big_ring_is_idle() const {
     return lane() != Lane::kBig && unread(Lane::kBig) == 0;
   }
 
-  /// The marks of a sleeping peer, after commit(), to_ring() or a request; the caller wakes it.
-  [[nodiscard]] std::uint32_t take_marks() { return device_.take_marks(peer_.wait); }
+  /// The marks of a sleeping peer; the caller wakes it. In the lane TCP a mark for a doorbell
+  /// stays, for the bytes of a later ring. After commit(), and before to_tcp() follows it, for
+  /// doorbells belong into rings' spans; after to_tcp(), start_resend() and a to_ring() that stayed
+  /// on TCP, for a peer that sleeps on the futex; after want_fold().
+  [[nodiscard]] std::uint32_t take_marks() {
+    const bool doorbells = lane() != Lane::kTcp;
+    return device_.take_marks(peer_.wait, kWaitFutex | (doorbells ? kWaitDoorbell : 0));
+  }
 
   /// Whether the next bytes may go by ring, when the lane is TCP: the peer is ready, nobody wants
-  /// to fold, the rings are empty, for the peer reads them before the TCP bytes behind them, and
-  /// the log of spans has room.
+  /// to fold, and the log of spans has room. Not before the rings are empty, either: a peer that is
+  /// behind would get many short spans.
   [[nodiscard]] bool may_return() const;
   /// If the peer has asked to fold at this moment the lane stays TCP.
   void to_ring(std::uint64_t tcp_written);
@@ -90,6 +96,7 @@ class Sender {
   OwnSpan& add_span(std::uint64_t position, std::uint64_t lane, std::uint64_t tcp_offset,
                     std::uint64_t base);
   void publish_span();
+  void heed_fold(std::uint64_t tcp_written);
   void change(Lane ring);
 
   EndControl& mine_;
@@ -115,7 +122,9 @@ void Sender<Device>::recover(std::uint64_t tcp_written) {
   }
   publish_span();
   const OwnSpan& span = sent_span(mine_);
-  if (span.lane.load(kRelaxed) == kResent) {
+  if (lane() != Lane::kTcp) {
+    heed_fold(tcp_written);  // It may have died on its way to the ring.
+  } else if (span.lane.load(kRelaxed) == kResent) {
     // Nothing but the resent bytes goes by TCP before they are all gone.
     device_.keep(mine_.tx_resent, std::min(tcp_written - span.base.load(kRelaxed), to_resend()));
   }
@@ -128,6 +137,14 @@ std::uint64_t Sender<Device>::unread(Lane ring) const {
   const std::size_t i = index(ring);
   const std::uint64_t gap = mine_.tx_produced[i].load(kRelaxed) - device_.load(mine_.consumed[i]);
   return std::min<std::uint64_t>(gap, rings_[i].size);
+}
+
+template <IsmDevice Device>
+std::uint64_t Sender<Device>::unread() const {
+  if (sent_span(mine_).lane.load(kRelaxed) == kResent) {
+    return to_resend() - mine_.tx_resent.load(kRelaxed);
+  }
+  return unread(Lane::kSmall) + unread(Lane::kBig);
 }
 
 template <IsmDevice Device>
@@ -218,7 +235,12 @@ void Sender<Device>::to_ring(std::uint64_t tcp_written) {
            mine_.tx_produced[index(Lane::kSmall)].load(kRelaxed));
   device_.keep(mine_.tx_spans, mine_.tx_spans.load(kRelaxed) + 1);
   publish_span();
-  // A peer that asked to fold in the lane TCP, and saw no ring ahead, is gone from rings for good.
+  heed_fold(tcp_written);
+}
+
+// A peer that asked to fold in the lane TCP, and saw no ring ahead, is gone from rings for good.
+template <IsmDevice Device>
+void Sender<Device>::heed_fold(std::uint64_t tcp_written) {
   if ((device_.settle(peer_.flags) & kFlagFoldWanted) != 0 && !start_resend(tcp_written)) {
     to_tcp(tcp_written);
   }
@@ -245,7 +267,7 @@ bool Sender<Device>::start_resend(std::uint64_t tcp_written) {
   const std::uint64_t ahead = spans - device_.load(mine_.spans_taken);
   for (std::uint64_t i = 1; i <= ahead && i <= kSpanSlots; ++i) {
     const SpanRecord& record = peer_.span_log[(spans - i) % kSpanSlots];
-    const std::uint64_t word = record.tcp_offset_and_lane.load(kRelaxed);  // This end's own.
+    const std::uint64_t word = device_.load(record.tcp_offset_and_lane);  // Its own.
     if ((word & 3U) == static_cast<std::uint64_t>(Lane::kTcp)) return false;
   }
   const std::uint64_t left[kRings] = {unread(Lane::kSmall), unread(Lane::kBig)};
