@@ -60,6 +60,12 @@ class TreeTest(unittest.TestCase):
         self.assertEqual(len(found), 1, found)
         self.assertIn("leat/stack/s.h: a pure core, reaches leat/reactor/r.h", found[0])
 
+    def test_a_state_machine_that_talks_to_the_kernel(self):
+        self.expect("purity", "leat/smc/sender.h", "// Public: s\n#include <sys/socket.h>\n",
+                    "sys/socket.h")
+        self.expect("purity", "leat/smc/sender.h", '// Public: s\n#include "leat/smc/link.h"\n',
+                    "leat/smc/link.h")
+
     def test_first_lines(self):
         for text in ["#pragma once\n", "// Internal: a\n", "// Public: \n", ""]:
             self.expect("first_lines", "leat/base/a.h", text)
