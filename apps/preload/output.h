@@ -31,8 +31,13 @@ class Output {
       if (room.empty()) return;
       // Small enough for the peer to copy out what came while we copy in what follows.
       if (room.size() > kPiece) room = room.first(kPiece);
-      const std::size_t n = put(room);
+      std::size_t n = put(room);
       if (n == 0) return;
+      if (n == room.size() && n < left && n < kPiece) {
+        const std::size_t rest = left - n < kPiece - n ? left - n : kPiece - n;
+        room = sender_.room_behind(n, rest);
+        if (!room.empty()) n += put(room);
+      }
       sender_.commit(n);
       wake();
       left -= n;

@@ -44,6 +44,9 @@ class Sender {
   /// Where up to `wanted` bytes for the current ring may be put; empty if it is full, or if the
   /// lane is TCP. Goes from ring to ring by itself.
   [[nodiscard]] std::span<char> room(std::size_t wanted);
+  /// What follows the first `put` bytes of room(), for at most `wanted`: where a ring ends it
+  /// begins again, and a message must not be seen cut in two there. Commit both at once.
+  [[nodiscard]] std::span<char> room_behind(std::size_t put, std::size_t wanted);
   /// So many bytes were put into room(): the peer may read them.
   void commit(std::size_t count);
   /// Bytes in rings that the peer has not read and will not get by TCP instead.
@@ -207,6 +210,17 @@ std::span<char> Sender<Device>::room(std::size_t wanted) {
   const std::size_t i = index(ring);
   return device_.window(rings_[i], mine_.tx_produced[i].load(kRelaxed),
                         std::min<std::uint64_t>(wanted, free));
+}
+
+template <IsmDevice Device>
+std::span<char> Sender<Device>::room_behind(std::size_t put, std::size_t wanted) {
+  const Lane ring = lane();
+  if (ring == Lane::kTcp) return {};
+  const std::uint64_t free = free_space(ring);
+  if (put >= free || wanted == 0) return {};
+  const std::size_t i = index(ring);
+  return device_.window(rings_[i], mine_.tx_produced[i].load(kRelaxed) + put,
+                        std::min<std::uint64_t>(wanted, free - put));
 }
 
 template <IsmDevice Device>

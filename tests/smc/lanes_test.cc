@@ -117,6 +117,21 @@ TEST_F(LanesTest, AFullRingSpillsToTcpAndComesBack) {
   EXPECT_EQ(receive(), "again");
 }
 
+TEST_F(LanesTest, AMessageIsNotCutWhereTheRingEnds) {
+  sender_.to_ring(tcp_written_);
+  send_ring(std::string(kSmallRing - 3, 's'));
+  EXPECT_EQ(receive().size(), kSmallRing - 3);
+  const std::span<char> room = sender_.room(10);
+  ASSERT_EQ(room.size(), 3U);
+  std::memcpy(room.data(), "012", 3);
+  const std::span<char> behind = sender_.room_behind(3, 7);
+  ASSERT_EQ(behind.size(), 7U);
+  EXPECT_EQ(receive(), "");
+  std::memcpy(behind.data(), "3456789", 7);
+  sender_.commit(10);
+  EXPECT_EQ(receive(), "0123456789");
+}
+
 TEST_F(LanesTest, FoldingResendsWhatIsUnreadInOrder) {
   sender_.to_ring(tcp_written_);
   send_ring("read");

@@ -215,8 +215,12 @@ std::size_t SharedTransport::put(std::string_view bytes) {
     const std::span<char> room = sender.room(bytes.size() - done);
     if (room.empty()) break;
     std::memcpy(room.data(), bytes.data() + done, room.size());
-    sender.commit(room.size());
-    done += room.size();
+    std::size_t count = room.size();
+    const std::span<char> behind = sender.room_behind(count, bytes.size() - done - count);
+    if (!behind.empty()) std::memcpy(behind.data(), bytes.data() + done + count, behind.size());
+    count += behind.size();
+    sender.commit(count);
+    done += count;
   }
   return done;
 }
