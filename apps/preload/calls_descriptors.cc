@@ -21,13 +21,23 @@ namespace {
 
 constexpr auto kAsyncIo = smc::FallbackReason::kAsyncIo;
 
-/// The first three are written by the C library itself, and by whatever is executed: TCP for those.
+/// The first three are written by the C library itself, and by whatever is executed: TCP for those,
+/// before they are doubled, for folding may change the descriptor.
+void prepare_double(int fd, int copy) {
+  if (copy < 0 || copy > 2) return;
+  const int error = errno;
+  const Held held(fd);
+  if (held) fold_for_good(*held, fd, smc::FallbackReason::kPassedOn);
+  errno = error;
+}
+
 int doubled(int fd, int copy) {
   if (copy < 0) return copy;
   const int error = errno;
-  if (copy <= 2) {
-    const Held held(fd);
-    if (held) fold_for_good(*held, fd, smc::FallbackReason::kPassedOn);
+  if (copy <= 2 && DescriptorTable::known(fd) != nullptr) {
+    prepare_double(fd, copy);
+    const long flags = raw::raw_syscall(SYS_fcntl, copy, F_GETFD);
+    raw::raw_syscall(SYS_dup3, fd, copy, (flags & FD_CLOEXEC) != 0 ? O_CLOEXEC : 0);
   }
   descriptor_doubled(fd, copy);
   errno = error;
@@ -77,7 +87,8 @@ LEAT_INTERPOSED int __close(int fd) {
 }
 
 LEAT_INTERPOSED int close_range(unsigned first, unsigned last, int flags) noexcept {
-  if (first <= last && (static_cast<unsigned>(flags) & CLOSE_RANGE_CLOEXEC) == 0 && Process::is_ours()) {
+  if (first <= last && (static_cast<unsigned>(flags) & CLOSE_RANGE_CLOEXEC) == 0 &&
+      Process::is_ours()) {
     close_range_of(first, last);
   }
   return real::close_range(first, last, flags);
@@ -93,6 +104,7 @@ LEAT_INTERPOSED int dup(int fd) noexcept {
 }
 
 LEAT_INTERPOSED int dup2(int fd, int copy) noexcept {
+  prepare_double(fd, copy);
   if (fd == copy || raw::raw_syscall(SYS_fcntl, fd, F_GETFD) < 0) return real::dup2(fd, copy);
   Closing closing(copy);
   const int result = real::dup2(fd, copy);
@@ -105,6 +117,7 @@ LEAT_INTERPOSED int __dup2(int fd, int copy) noexcept {
 }
 
 LEAT_INTERPOSED int dup3(int fd, int copy, int flags) noexcept {
+  prepare_double(fd, copy);
   if (fd == copy || raw::raw_syscall(SYS_fcntl, fd, F_GETFD) < 0) {
     return real::dup3(fd, copy, flags);
   }

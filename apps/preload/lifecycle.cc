@@ -73,6 +73,7 @@ Closing::Closing(int fd) : fd_(fd) {
   }
   is_last_ = connection_->is_last_descriptor();
   if (is_last_ && connection_->is_shared()) {
+    if (connection_->sender().fold_wanted()) answer_fold(*connection_, fd);
     eat_doorbells(*connection_, fd);
     if (connection_->slot()->holders.load(std::memory_order_relaxed) == 1 &&
         lingers_for_nothing(fd)) {

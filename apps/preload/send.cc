@@ -123,6 +123,7 @@ ssize_t send(Connection& connection, int fd, const msghdr& message, int flags) {
 
 bool fold_output(Connection& connection, int fd) {
   bool told = true;
+  if (connection.sender().fold_wanted()) answer_fold(connection, fd);
   {
     const OutputLock lock(connection, fd);
     connection.mine().flags.fetch_or(smc::kFlagFoldOutput, std::memory_order_acq_rel);
