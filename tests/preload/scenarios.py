@@ -378,6 +378,12 @@ def passed_on(sock, is_server):
     os.waitpid(child, 0)
 
 
+def by_uring(sock, is_server):
+    """The other end is uring_reader.c, which folds back when it makes its ring."""
+    if is_server:
+        sock.sendall(pattern(MIB))
+
+
 def stranger(unix):
     _, fds, _, _ = socket.recv_fds(unix, 1, 1)
     data, how = until_end(socket.socket(fileno=fds[0]))
@@ -387,7 +393,7 @@ def stranger(unix):
 SCENARIOS = {f.__name__: f for f in [
     sizes, bulk, bulk_slow_reader, bulk_both_ways, write_before_read, flags, vectors, half_close,
     time_limit, reset_on_unread, linger, peer_killed, doubled, forked, killed_children, interrupted,
-    sent_file, executed, to_static, to_static_alive, passed_on]}
+    sent_file, executed, to_static, to_static_alive, passed_on, by_uring]}
 
 
 def main():
@@ -401,6 +407,8 @@ def main():
         print(listener.getsockname()[1], flush=True)
         sock, _ = listener.accept()
         listener.close()
+    elif name == "by_uring":
+        os.execv(os.environ["URING_READER"], ["reader", sys.argv[3]])
     else:
         sock = socket.create_connection(("127.0.0.1", int(sys.argv[3])))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Each scenario of scenarios.py, plain and preloaded: both ends must see the same.
 
-Arguments: the directory with libleat_preload.so, a broker (a command that serves $LEAT_DIR until it
-is killed), the static reader; then names of scenarios (all). Skips nothing: a preloaded run whose
+Arguments: libleat_preload.so, a broker (a command that serves $LEAT_DIR until it
+is killed), the static reader, the reader by io_uring; then names of scenarios (all). Skips nothing: a preloaded run whose
 ends did not share memory fails.
 """
 
@@ -15,7 +15,7 @@ import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PRELOAD, BROKER, READER = sys.argv[1:4]
+LIBRARY, BROKER, READER, URING_READER = sys.argv[1:5]
 PATIENCE = 60
 
 
@@ -48,10 +48,11 @@ class Semantics(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.directory = tempfile.TemporaryDirectory()
-        cls.plain = dict(os.environ, STATIC_READER=READER, PYTHONDONTWRITEBYTECODE="1")
+        cls.plain = dict(os.environ, STATIC_READER=READER, URING_READER=URING_READER,
+                         PYTHONDONTWRITEBYTECODE="1")
         cls.plain.pop("LD_PRELOAD", None)
         cls.preloaded = dict(cls.plain, LEAT_DIR=cls.directory.name, LEAT_DEBUG="1",
-                             LD_PRELOAD=os.path.join(PRELOAD, "libleat_preload.so"))
+                             LD_PRELOAD=LIBRARY)
         cls.broker = subprocess.Popen(BROKER.split(),
                                       env=dict(cls.plain, LEAT_DIR=cls.directory.name),
                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -82,7 +83,7 @@ def add(name):
 sys.path.insert(0, HERE)
 import scenarios  # noqa: E402  (after the arguments are known)
 
-for one in sys.argv[4:] or scenarios.SCENARIOS:
+for one in sys.argv[5:] or scenarios.SCENARIOS:
     add(one)
 
 if __name__ == "__main__":
