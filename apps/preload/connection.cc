@@ -22,6 +22,7 @@ void Connection::begin(smc::ConnectionSlot& slot, bool connects) {
   non_blocking.store(false, std::memory_order_relaxed);
   pending_error.store(0, std::memory_order_relaxed);
   reset_told.store(false, std::memory_order_relaxed);
+  big_ring_used_ms.store(0, std::memory_order_relaxed);
   stage_.store(Stage::kWatched, std::memory_order_relaxed);
   shared_.store(false, std::memory_order_relaxed);
   in_set_up_.store(false, std::memory_order_relaxed);

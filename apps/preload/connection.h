@@ -96,7 +96,8 @@ class Connection {
   void forked();
   /// TCP for good, for a connection that is not shared.
   void pin(smc::FallbackReason reason);
-  /// The kernel wakes for a doorbell, which is one byte, whatever SO_RCVLOWAT is: that is seen to here.
+  /// The kernel wakes for a doorbell, which is one byte, whatever SO_RCVLOWAT is: that is seen to
+  /// here.
   void hear_single_bytes(int fd) const;
   /// The ring side of input is opened when nobody reads the socket natively.
   void try_open_input(int fd);
@@ -149,6 +150,8 @@ class Connection {
   std::atomic<int> low_water{1};          ///< SO_RCVLOWAT.
   std::atomic<int> pending_error{0};      ///< Of the socket, met before the rings were empty.
   std::atomic<bool> reset_told{false};
+  std::atomic<std::int64_t> big_ring_used_ms{
+      0};                                      ///< When we last wrote there; 0: pages given back.
   std::atomic<std::uint32_t> sends_unread{0};  ///< Since the peer was last asked for.
 
   /// The next in the pool's list of free ones; the pool's own.

@@ -14,6 +14,13 @@ constexpr std::uint32_t kSpins = 2000;
 constexpr std::uint32_t kAskPeerEvery = 16;
 constexpr long kSliceNanoseconds = 1'000'000;
 constexpr int kSlices = 4;
+constexpr std::int64_t kIdleMs = 1000;
+
+std::int64_t now_ms() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+}
 
 void pause_briefly() {
 #if defined(__x86_64__)
@@ -80,6 +87,17 @@ bool Output::wait_for_room(std::size_t wanted) {
     if (sender_.unread() == before) return false;  // It does not read.
   }
   return false;
+}
+
+void Output::note_big_ring() {
+  connection_.big_ring_used_ms.store(now_ms(), std::memory_order_relaxed);
+}
+
+void Output::give_back_idle_ring() {
+  const std::int64_t used = connection_.big_ring_used_ms.load(std::memory_order_relaxed);
+  if (now_ms() - used < kIdleMs || !sender_.big_ring_is_idle()) return;
+  connection_.link().release_big_ring();
+  connection_.big_ring_used_ms.store(0, std::memory_order_relaxed);
 }
 
 void Output::look_after_peer() {

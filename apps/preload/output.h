@@ -38,6 +38,7 @@ class Output {
         room = sender_.room_behind(n, rest);
         if (!room.empty()) n += put(room);
       }
+      if (sender_.lane() == smc::Lane::kBig) note_big_ring();
       sender_.commit(n);
       wake();
       left -= n;
@@ -51,11 +52,15 @@ class Output {
   bool wait_for_room(std::size_t wanted);
   /// The peer may have gone with our bytes unread; then TCP shall tell.
   void look_after_peer();
+  /// Gives the pages of the big ring back to the system, if nobody has used it for a second.
+  void give_back_idle_ring();
 
   [[nodiscard]] smc::Sender<>& sender() { return sender_; }
   [[nodiscard]] bool in_ring() const { return sender_.lane() != smc::Lane::kTcp; }
 
  private:
+  void note_big_ring();
+
   static constexpr std::size_t kPiece = 32U << 10U;
 
   Connection& connection_;

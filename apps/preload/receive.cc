@@ -70,6 +70,9 @@ ssize_t ReceiveCall::run() {
     if (done != 0 && scatter_.done() >= target_) return done;
     if (step == Step::kBusy) return dont_wait_ ? -EAGAIN : -EINTR;
     if (connection_.sender().fold_wanted()) answer_fold(connection_, fd_);
+    if (connection_.big_ring_used_ms.load(std::memory_order_relaxed) != 0) {
+      give_back_idle_ring(connection_, fd_);
+    }
     if (dont_wait_ || !raw::is_blocking(fd_)) {
       if (!asks_kernel_) {
         // It has become non-blocking behind our back.

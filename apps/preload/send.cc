@@ -63,6 +63,9 @@ ssize_t SendCall::run() {
     if (scatter_.total() == 0) return 0;
     output.look_after_peer();
     if (!output.in_ring()) return send_natively(lock, true);
+    if (connection_.big_ring_used_ms.load(std::memory_order_relaxed) != 0) {
+      output.give_back_idle_ring();
+    }
     output.fill(scatter_.left(), [this](std::span<char> room) {
       scatter_.take(room.data(), room.size());
       return room.size();
@@ -146,6 +149,11 @@ void answer_fold(Connection& connection, int fd, int patience_ms) {
     (void)raw::poll_one(fd, POLLOUT, 100);
     patience_ms -= 100;
   }
+}
+
+void give_back_idle_ring(Connection& connection, int fd) {
+  const OutputLock lock(connection, fd);
+  if (lock.is_held()) Output(connection, fd).give_back_idle_ring();
 }
 
 void wake_by_futex(Connection& connection) {

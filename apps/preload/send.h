@@ -22,6 +22,9 @@ bool fold_output(Connection& connection, int fd);
 /// `patience_ms` for room there; what is left then is sent by the next call. Under no lock.
 void answer_fold(Connection& connection, int fd, int patience_ms = 2000);
 
+/// A second after it was last used the big ring's memory is the system's again. Under no lock.
+void give_back_idle_ring(Connection& connection, int fd);
+
 /// Wakes a peer asleep in a futex: something came by TCP that does not wake it (a FIN, data after a
 /// ring). Under no lock.
 void wake_by_futex(Connection& connection);
