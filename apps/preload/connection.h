@@ -117,6 +117,9 @@ class Connection {
   void arm();
   /// After that sleep, or instead of it. While other threads sleep on the same end it stays armed.
   void disarm();
+  /// Before the rings are read: sets the mark again that a doorbell has taken, if somebody else
+  /// sleeps on this end.
+  void stay_armed();
   /// Stream position up to which bytes have come, for edge-triggered sets: grows when bytes arrive.
   [[nodiscard]] std::uint64_t arrivals();
   /// While true the mark stays when the last waiter disarms: a set keeps it armed though nobody

@@ -8,7 +8,9 @@
 
 #include "leat/smc/internal/raw_syscall.h"
 
+#include "apps/preload/connection.h"
 #include "apps/preload/deadline.h"
+#include "apps/preload/descriptor_table.h"
 #include "apps/preload/epoll_sets.h"
 #include "apps/preload/real.h"
 #include "apps/preload/spinner.h"
@@ -170,7 +172,14 @@ LEAT_INTERPOSED int epoll_ctl(int epfd, int operation, int fd, epoll_event* even
   if (result == 0 && operation == EPOLL_CTL_ADD) {
     // A set that came by exec or from another process.
     set = EpollSets::created(epfd);
-    if (set != nullptr) set->added_before(fd, *event);
+    if (set != nullptr) {
+      set->added_before(fd, *event);
+    } else if (leat::preload::Connection* const connection =
+                   leat::preload::DescriptorTable::find(fd)) {
+      // Nobody will look at its ring: the kernel must always be told.
+      connection->kept_armed.fetch_add(1, std::memory_order_relaxed);
+      if (connection->is_shared()) connection->stay_armed();
+    }
   }
   return result;
 }

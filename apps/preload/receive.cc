@@ -93,6 +93,8 @@ ReceiveCall::Step ReceiveCall::take_all() {
   const InputLock lock(connection_, fd_);
   if (!lock.is_held()) return Step::kBusy;
   if (peeks_) scatter_ = whole_;
+  // Before the look: what comes later rings for those that sleep on this end.
+  connection_.stay_armed();
   Step step = Step::kGoOn;
   while (step == Step::kGoOn) {
     step = take(connection_.receiver().look());

@@ -32,10 +32,7 @@ bool socket_has_input(Connection& connection, int fd) {
                      count < input.doorbells ? count : input.doorbells, MSG_DONTWAIT | MSG_TRUNC);
     if (eaten <= 0) return false;
     connection.receiver().doorbells_eaten(static_cast<std::uint64_t>(eaten));
-    if (connection.slot()->native_waiters.load(std::memory_order_relaxed) != 0 ||
-        connection.kept_armed.load(std::memory_order_relaxed) != 0) {
-      connection.mine().wait.fetch_or(smc::kWaitDoorbell, std::memory_order_seq_cst);
-    }
+    connection.stay_armed();
   }
 }
 
@@ -72,6 +69,17 @@ std::uint32_t Connection::true_events(int fd, std::uint32_t from_kernel) {
 void Connection::arm() {
   slot_->native_waiters.fetch_add(1, std::memory_order_seq_cst);
   if (is_shared()) mine().wait.fetch_or(smc::kWaitDoorbell, std::memory_order_seq_cst);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+
+void Connection::stay_armed() {
+  if (slot_->native_waiters.load(std::memory_order_relaxed) == 0 &&
+      kept_armed.load(std::memory_order_relaxed) == 0) {
+    return;
+  }
+  std::atomic<std::uint32_t>& wait = mine().wait;
+  if ((wait.load(std::memory_order_relaxed) & smc::kWaitDoorbell) != 0) return;
+  wait.fetch_or(smc::kWaitDoorbell, std::memory_order_seq_cst);
   std::atomic_thread_fence(std::memory_order_seq_cst);
 }
 

@@ -718,6 +718,50 @@ def sleeper_is_told_of_what_is_added(see):
 
 
 @scenario
+def busy_thread_hides_nothing(see):
+    """One thread has read and is at work; what comes then is for the other, which sleeps."""
+    for flags in (IN, IN | ET, IN | ONESHOT):
+        for drains in (False, True):
+            with Pair() as pair, Pair() as other, select.epoll() as epoll:
+                epoll.register(pair.near, flags)
+                epoll.register(other.near, IN)
+                heard = []
+                at_work = threading.Event()
+
+                def worker():
+                    while len(heard) < 2:
+                        for fd, _events in epoll.poll(3):
+                            try:
+                                text = pair.near.recv(1)
+                            except BlockingIOError:
+                                continue  # The other was faster.
+                            try:
+                                more = pair.near.recv(1) if drains else b""
+                            except BlockingIOError:
+                                more = b""
+                            if flags & ONESHOT:
+                                epoll.modify(pair.near, flags)
+                            heard.append((text + more).decode())
+                            at_work.set()
+                            time.sleep(1)
+                            return
+                threads = [threading.Thread(target=worker) for _ in range(2)]
+                for thread in threads:
+                    thread.start()
+                time.sleep(0.05)
+                pair.far.sendall(b"a")
+                see(at_work.wait(2))
+                time.sleep(0.05)
+                pair.far.sendall(b"b")
+                begin = time.monotonic()
+                while len(heard) < 2 and time.monotonic() - begin < 2:
+                    time.sleep(0.005)
+                see([heard, time.monotonic() - begin < 0.5])
+                for thread in threads:
+                    thread.join()
+
+
+@scenario
 def inherited_set(see):
     with Pair() as pair, select.epoll() as epoll:
         epoll.register(pair.near, IN)
