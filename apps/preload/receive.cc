@@ -73,6 +73,10 @@ ssize_t ReceiveCall::run() {
     if (connection_.big_ring_used_ms.load(std::memory_order_relaxed) != 0) {
       give_back_idle_ring(connection_, fd_);
     }
+    if (!dont_wait_ && !connection_.non_blocking.load(std::memory_order_relaxed) &&
+        spin_for_input(connection_, wait)) {
+      continue;
+    }
     if (dont_wait_ || !raw::is_blocking(fd_)) {
       if (!asks_kernel_) {
         // It has become non-blocking behind our back.

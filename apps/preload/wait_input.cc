@@ -158,31 +158,37 @@ int sleep_on_futex(Connection& connection, int fd, const InputWait& wait) {
 
 }  // namespace
 
-int wait_for_input(Connection& connection, int fd, InputWait& wait) {
-  const bool by_ring = connection.receiver().lane() != smc::Lane::kTcp;
-  smc::SpinBudget& budget = Spinner::of_thread();
-  std::int64_t start = 0;
-  if (by_ring && Spinner::longest() != 0) {
-    switch (Spinner::spin(budget, [&](std::int64_t) { return connection.maybe_readable(); })) {
-      case Spinner::Outcome::kWon:
-        count(connection.mine().rx_spins_won);
-        return 0;
-      case Spinner::Outcome::kLost:
-        count(connection.mine().rx_spins_lost);
-        break;
-      case Spinner::Outcome::kNotTried:
-        start = Spinner::now();
-        break;
-    }
+bool spin_for_input(Connection& connection, InputWait& wait) {
+  if (wait.has_spun || Spinner::longest() == 0) return false;
+  // What comes by TCP no look at the rings finds.
+  if (connection.receiver().lane() == smc::Lane::kTcp) return false;
+  wait.has_spun = true;
+  switch (Spinner::spin(Spinner::of_thread(),
+                        [&](std::int64_t) { return connection.maybe_readable(); })) {
+    case Spinner::Outcome::kWon:
+      count(connection.mine().rx_spins_won);
+      return true;
+    case Spinner::Outcome::kLost:
+      count(connection.mine().rx_spins_lost);
+      break;
+    case Spinner::Outcome::kNotTried:
+      wait.measured_from = Spinner::now();
+      break;
   }
+  return false;
+}
+
+int wait_for_input(Connection& connection, int fd, InputWait& wait) {
+  if (spin_for_input(connection, wait)) return 0;
   learn_time_limit(fd, wait);
   // What comes by TCP wakes only who sleeps there.
-  const bool by_futex =
-      by_ring && (wait.deadline != 0 || has_waitv.load(std::memory_order_relaxed));
+  const bool by_futex = connection.receiver().lane() != smc::Lane::kTcp &&
+                        (wait.deadline != 0 || has_waitv.load(std::memory_order_relaxed));
   const int result =
       by_futex ? sleep_on_futex(connection, fd, wait) : sleep_in_kernel(connection, fd, wait);
-  if (start != 0 && result == 0) {
-    budget.slept(static_cast<std::uint64_t>(Spinner::now() - start));
+  if (wait.measured_from != 0 && result == 0) {
+    Spinner::of_thread().slept(static_cast<std::uint64_t>(Spinner::now() - wait.measured_from));
+    wait.measured_from = 0;
   }
   return result;
 }
