@@ -100,11 +100,24 @@ LEAT_INTERPOSED int setsockopt(int fd, int level, int name, const void* value,
       if (held->is_shared()) held->hear_single_bytes(fd);
     }
   }
+  if (result == 0 && level == IPPROTO_TCP && name == TCP_NODELAY && size >= sizeof(int)) {
+    const Held held(fd);
+    if (held && held->is_shared()) {
+      held->no_delay.store(is_off ? 0 : 1, std::memory_order_relaxed);
+      held->ring_at_once(fd);
+    }
+  }
   return result;
 }
 
 LEAT_INTERPOSED int getsockopt(int fd, int level, int name, void* value, socklen_t* size) noexcept {
   const int result = real::getsockopt(fd, level, name, value, size);
+  if (result == 0 && level == IPPROTO_TCP && name == TCP_NODELAY && *size >= sizeof(int)) {
+    Connection* const connection = DescriptorTable::known(fd);
+    if (connection != nullptr && connection->is_shared()) {
+      *static_cast<int*>(value) = connection->no_delay.load(std::memory_order_relaxed);
+    }
+  }
   if (result != 0 || level != SOL_SOCKET || (name != SO_ERROR && name != SO_RCVLOWAT) ||
       *size < sizeof(int)) {
     return result;

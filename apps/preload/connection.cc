@@ -1,5 +1,7 @@
 #include "apps/preload/connection.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include "leat/smc/socket_counts.h"
@@ -151,6 +153,8 @@ void Connection::prove(int fd) {
   }
   low_water.store(raw::option(fd, SOL_SOCKET, SO_RCVLOWAT, 1), std::memory_order_relaxed);
   hear_single_bytes(fd);
+  no_delay.store(raw::option(fd, IPPROTO_TCP, TCP_NODELAY, 0), std::memory_order_relaxed);
+  ring_at_once(fd);
   non_blocking.store(!raw::is_blocking(fd), std::memory_order_relaxed);
   slot_->end = link_.end();
   slot_->token = link_.token();
@@ -170,6 +174,12 @@ void Connection::hear_single_bytes(int fd) const {
   const int one = 1;
   raw::raw_syscall(SYS_setsockopt, fd, SOL_SOCKET, SO_RCVLOWAT, raw::raw_argument(&one),
                    sizeof one);
+}
+
+void Connection::ring_at_once(int fd) const {
+  if (no_delay.load(std::memory_order_relaxed) != 0) return;
+  const int on = 1;
+  raw::raw_syscall(SYS_setsockopt, fd, IPPROTO_TCP, TCP_NODELAY, raw::raw_argument(&on), sizeof on);
 }
 
 // Readers count themselves, then look at the state; we set the state, then look at the count: one

@@ -99,6 +99,10 @@ class Connection {
   /// The kernel wakes for a doorbell, which is one byte, whatever SO_RCVLOWAT is: that is seen to
   /// here.
   void hear_single_bytes(int fd) const;
+  /// A doorbell is a small segment that no data follows: Nagle's algorithm would keep it until the
+  /// peer's delayed acknowledgement, 40 ms. So the socket has TCP_NODELAY whatever the program has
+  /// set.
+  void ring_at_once(int fd) const;
   /// The ring side of input is opened when nobody reads the socket natively.
   void try_open_input(int fd);
 
@@ -151,6 +155,7 @@ class Connection {
   // Hints and memories of calls; each is written by whoever makes the call.
   std::atomic<bool> non_blocking{false};  ///< As O_NONBLOCK was last set or seen.
   std::atomic<int> low_water{1};          ///< SO_RCVLOWAT.
+  std::atomic<int> no_delay{0};           ///< TCP_NODELAY as the program has it.
   std::atomic<int> pending_error{0};      ///< Of the socket, met before the rings were empty.
   std::atomic<bool> reset_told{false};
   std::atomic<std::int64_t> big_ring_used_ms{
