@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """What epoll, poll and select tell of connections, as observations that can be compared.
 
+Over 450 lines: a list of short scenarios, which one process goes through in order.
+
 Run plain and under Leat; the JSON on standard output must be the same. `shared` on standard error is
 the number of segments that are mapped.
 """
