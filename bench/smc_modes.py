@@ -42,7 +42,7 @@ class Ways:
 
     def environment(self, mode):
         plain = {name: value for name, value in os.environ.items()
-                 if not name.startswith("LEAT") and name != "LD_PRELOAD"}
+                 if name != "LD_PRELOAD" and (name == "LEAT_PRELOAD" or not name.startswith("LEAT"))}
         if mode == SPIN:
             return {**plain, "LD_PRELOAD": str(self.spin)}
         if mode in (LEAT, QUIET):

@@ -37,21 +37,21 @@ class Redis(ProgramTest):
         def check(world, sides, server, client):
             port = self.redis(world, server)
             cli = [find("redis-cli"), "-p", port]
-            big = "".join(value(i) for i in range(20_000))  # 26 MB
+            big = "".join(value(i) for i in range(5000))  # 6.5 MB, more than a ring holds
             for _ in range(3):
                 self.assertEqual(world.run(client, [*cli, "-x", "SET", "big"], input=big).strip(), "OK")
                 self.assertEqual(world.run(client, [*cli, "GET", "big"]).rstrip("\n"), big)
-            self.judge(world, sides, 2, 1_000_000)
+            self.judge(world, sides, 2, 100_000)  # A connection each; most is written before it has earned rings.
         self.on_each_side(check)
 
     def test_benchmark_of_all_commands(self):
         def check(world, sides, server, client):
             port = self.redis(world, server)
-            for extra in (["-c", 1, "-n", 2000], ["-c", 50, "-n", 20000], ["-c", 50, "-n", 20000, "-P", 16]):
+            for extra in (["-c", 1, "-n", 1000], ["-c", 50, "-n", 5000], ["-c", 50, "-n", 5000, "-P", 16]):
                 said = world.run(client, [find("redis-benchmark"), "-p", port, "-q", "-t",
-                                          "set,get,incr,lpush,lrange_100,mset", "-d", 1024, *extra])
-                self.assertEqual(len(re.findall(r"requests per second", said)), 7, said)
-            self.judge(world, sides, 100, 50_000_000)
+                                          "set,get,incr,lpush,lpop,mset", "-d", 1024, *extra])
+                self.assertEqual(len(re.findall(r"requests per second", said)), 6, said)
+            self.judge(world, sides, 100, 10_000_000)
         self.on_each_side(check)
 
     def test_a_subscriber_that_sleeps_is_woken(self):

@@ -22,7 +22,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "programs"))
 from harness import World
 
 HANG = 60     # Seconds that a pair may take; the longest take five on a busy machine.
-PROMPT = 10   # Seconds after its peer was killed.
+PROMPT = 15   # Seconds after its peer was killed.
 
 
 class Pair:
