@@ -70,7 +70,7 @@ class BrokerHarness : public ::testing::Test {
   virtual BrokerOptions options() {
     BrokerOptions options;
     options.directory = directory_;
-    options.grace = 20ms;
+    options.grace = 250ms;
     options.tick = 5ms;
     return options;
   }

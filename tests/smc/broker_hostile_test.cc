@@ -183,7 +183,9 @@ TEST_F(HostileClients, AFamilyKeepsItsRightWhenItChangesItsUser) {
   EXPECT_EQ(as_user(4711, stranger), static_cast<int>(Kind::kRefused));
   // And hands it on by hold().
   const auto heir = [&] { return static_cast<int>(client().hold(1, 5, page->token).kind); };
-  const Mapped<SegmentHeader> mine(client().fetch(1, page->token));
+  const Answer fetched = client().fetch(1, page->token);
+  EXPECT_EQ(fetched.kind, Kind::kSegment);
+  const Mapped<SegmentHeader> mine(fetched);
   ASSERT_TRUE(mine);
   EXPECT_EQ(as_user(4714, heir), static_cast<int>(Kind::kSegment));
   const auto look = [&] { return static_cast<int>(client().lookup_or_pin(1).kind); };

@@ -158,7 +158,7 @@ TEST_F(BrokerTest, MemoryGoesWithItsLastHolder) {
   Mapped<SegmentHeader> one(client().offer(make_offer(2, 20, 10), 0));
   Mapped<SegmentHeader> other(client().fetch(1, 0));
   one.reset();
-  std::this_thread::sleep_for(100ms);
+  std::this_thread::sleep_for(400ms);
   EXPECT_EQ(ask_report(directory_)->segments.size(), 1U);
   other.reset();
   eventually([&] { return ask_report(directory_)->segments.empty(); });
@@ -184,7 +184,7 @@ TEST_F(BrokerTest, MemoryGoesWithAKilledHolder) {
   ASSERT_EQ(::read(ready[0], &done, 1), 1);
   EXPECT_EQ(done, 'y');
   EXPECT_EQ(ask_report(directory_)->processes, 1U);
-  std::this_thread::sleep_for(100ms);
+  std::this_thread::sleep_for(400ms);
   EXPECT_EQ(ask_report(directory_)->segments.size(), 1U);
   ::kill(child, SIGKILL);
   ::waitpid(child, nullptr, 0);
@@ -210,7 +210,7 @@ TEST_F(BrokerTest, HoldKeepsASegmentAcrossExec) {
   EXPECT_EQ(held.kind, Kind::kSegment);
   EXPECT_EQ(held.fd, -1);
   segment.reset();
-  std::this_thread::sleep_for(200ms);
+  std::this_thread::sleep_for(400ms);
   Mapped<SegmentHeader> found(client().lookup_or_pin(2));
   ASSERT_TRUE(found);
   found.reset();
@@ -223,7 +223,7 @@ TEST_F(BrokerTest, AnOfferGoesWithItsSocket) {
   Offer offer = make_offer(1, 10, 20);
   offer.slot = 3;
   client().offer(offer, page->token);
-  std::this_thread::sleep_for(100ms);
+  std::this_thread::sleep_for(400ms);
   EXPECT_EQ(client().fetch(1, 0).kind, Kind::kPending);
   page->slots[3].cookie = 0;
   eventually([&] { return ask_report(directory_)->pending_offers == 0; });
