@@ -124,6 +124,9 @@ class Connection {
   /// Before the rings are read: sets the mark again that a doorbell has taken, if somebody else
   /// sleeps on this end.
   void stay_armed();
+  /// Under the rx lock, with the rings empty: before doorbells without a number are eaten. False:
+  /// bytes have come, look again.
+  [[nodiscard]] bool may_eat_doorbells();
   /// Stream position up to which bytes have come, for edge-triggered sets: grows when bytes arrive.
   [[nodiscard]] std::uint64_t arrivals();
   /// While true the mark stays when the last waiter disarms: a set keeps it armed though nobody

@@ -16,7 +16,9 @@ void OutputLock::recover(Connection& connection, int fd) {
   smc::Sender<> sender = connection.sender();
   sender.recover(written != smc::kNoCount ? written
                                           : smc::sent_span(connection.mine()).base.load());
-  connection.link().wake_peer(fd, sender.take_marks());
+  // The dead may have taken the marks with it.
+  (void)sender.take_marks();
+  connection.link().wake_peer(fd, smc::kWaitDoorbell | smc::kWaitFutex);
 }
 
 }  // namespace leat::preload

@@ -56,6 +56,7 @@ bool Output::enter_ring() {
   const std::uint64_t written = connection_.link().tcp_written(fd_);
   if (written == smc::kNoCount) return false;
   sender_.to_ring(written);
+  if (!in_ring()) wake();  // The peer has just asked to fold.
   return in_ring();
 }
 

@@ -202,6 +202,7 @@ ReceiveCall::Step ReceiveCall::ask_kernel() {
   const smc::Input again = connection_.receiver().look();
   if (again.kind != smc::Input::Kind::kRing || !again.bytes.empty()) return Step::kGoOn;
   if (again.doorbells == 0) return Step::kEmpty;
+  if (again.doorbells == smc::kNoLimit && !connection_.may_eat_doorbells()) return Step::kGoOn;
   const auto count = static_cast<std::uint64_t>(seen);
   return eat(count < again.doorbells ? count : again.doorbells);
 }

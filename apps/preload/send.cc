@@ -170,9 +170,10 @@ bool wake_for_flags(Connection& connection, int fd) {
   Output output(connection, fd);
   const bool in_ring = output.in_ring() || output.enter_ring();
   const std::uint32_t marks = output.sender().take_marks();
-  if (marks == 0) return true;
-  connection.link().wake_peer(fd, marks);
-  return in_ring || (marks & smc::kWaitDoorbell) == 0;
+  if (marks != 0) connection.link().wake_peer(fd, marks);
+  // In the lane TCP the mark stays where it is.
+  return in_ring ||
+         (connection.peer().wait.load(std::memory_order_seq_cst) & smc::kWaitDoorbell) == 0;
 }
 
 }  // namespace leat::preload

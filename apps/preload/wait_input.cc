@@ -140,6 +140,8 @@ int sleep_on_futex(Connection& connection, int fd, const InputWait& wait) {
         word.fetch_or(smc::kWaitFutex, std::memory_order_seq_cst) | smc::kWaitFutex;
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (connection.maybe_readable()) return 0;
+    // Another reader has followed the spans there, and TCP wakes nobody here.
+    if (connection.receiver().lane() == smc::Lane::kTcp) break;
     std::int64_t until = Spinner::now() + kSlice;
     if (has_limit) until = std::min(until, wait.deadline);
     const int error = sleep_on(word, value, until, has_limit);

@@ -26,13 +26,13 @@ bool socket_has_input(Connection& connection, int fd) {
     const smc::Input input = connection.receiver().look();
     if (input.kind != smc::Input::Kind::kRing || !input.bytes.empty()) return true;
     if (input.doorbells == 0) return false;
+    if (input.doorbells == smc::kNoLimit && !connection.may_eat_doorbells()) continue;
     const auto count = static_cast<std::uint64_t>(seen);
     const long eaten =
         raw::receive(fd, static_cast<void*>(nullptr),
                      count < input.doorbells ? count : input.doorbells, MSG_DONTWAIT | MSG_TRUNC);
     if (eaten <= 0) return false;
     connection.receiver().doorbells_eaten(static_cast<std::uint64_t>(eaten));
-    connection.stay_armed();
   }
 }
 
@@ -68,7 +68,10 @@ std::uint32_t Connection::true_events(int fd, std::uint32_t from_kernel) {
 
 void Connection::arm() {
   slot_->native_waiters.fetch_add(1, std::memory_order_seq_cst);
-  if (is_shared()) mine().wait.fetch_or(smc::kWaitDoorbell, std::memory_order_seq_cst);
+  if (is_shared()) {
+    mine().wait.fetch_add(smc::kWaitArmed, std::memory_order_seq_cst);
+    mine().wait.fetch_or(smc::kWaitDoorbell, std::memory_order_seq_cst);
+  }
   std::atomic_thread_fence(std::memory_order_seq_cst);
 }
 
@@ -85,14 +88,23 @@ void Connection::stay_armed() {
 
 // Stale counts of killed threads only cost needless doorbells.
 void Connection::disarm() {
+  std::uint32_t seen = is_shared() ? mine().wait.load(std::memory_order_seq_cst) : 0;
   const bool was_last = slot_->native_waiters.fetch_sub(1, std::memory_order_seq_cst) == 1;
   if (!was_last || !is_shared() || kept_armed.load(std::memory_order_seq_cst) != 0) return;
   if ((mine().flags.load(std::memory_order_relaxed) & smc::kFlagManyFamilies) != 0) return;
-  mine().wait.fetch_and(~smc::kWaitDoorbell, std::memory_order_seq_cst);
-  // Somebody may have armed between the two.
-  if (slot_->native_waiters.load(std::memory_order_seq_cst) != 0) {
-    mine().wait.fetch_or(smc::kWaitDoorbell, std::memory_order_seq_cst);
+  // Who arms from here on has counted itself in the word, and keeps its mark.
+  mine().wait.compare_exchange_strong(seen, seen & ~smc::kWaitDoorbell, std::memory_order_seq_cst);
+}
+
+// Others of this end may sleep on the doorbell that is to be eaten. Armed again first, they hear of
+// bytes that come from now on; bytes that came before keep the doorbell where it is.
+bool Connection::may_eat_doorbells() {
+  if (slot_->native_waiters.load(std::memory_order_seq_cst) == 0 &&
+      kept_armed.load(std::memory_order_seq_cst) == 0) {
+    return true;
   }
+  mine().wait.fetch_or(smc::kWaitDoorbell, std::memory_order_seq_cst);
+  return !link_.receiver().maybe_readable();
 }
 
 std::uint64_t Connection::arrivals() {

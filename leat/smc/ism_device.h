@@ -70,8 +70,6 @@ struct LoopbackDevice {
   // no fence is needed, on any processor, and ThreadSanitizer can follow. The line is this end's
   // while the peer is awake, and the exchange costs what a fence would.
   static std::uint32_t take_marks(std::atomic<std::uint32_t>& marks, std::uint32_t which) {
-    // One instruction on x86, where the other is a loop.
-    if (which == (kWaitDoorbell | kWaitFutex)) return marks.exchange(0, std::memory_order_acq_rel);
     return marks.fetch_and(~which, std::memory_order_acq_rel) & which;
   }
   static std::uint32_t settle(std::atomic<std::uint32_t>& word) {

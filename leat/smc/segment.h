@@ -35,6 +35,9 @@ enum class EndState : std::uint32_t { kAbsent = 0, kAttached = 1, kConfirmed = 2
 /// Marks of a receiver that may sleep; the sender takes them away and wakes (EndControl::wait).
 inline constexpr std::uint32_t kWaitDoorbell = 1;  ///< In the kernel, on the TCP socket.
 inline constexpr std::uint32_t kWaitFutex = 2;     ///< On the word itself.
+/// Above the marks the word counts arms: who takes its own mark back sees whether another thread
+/// of the end has armed since.
+inline constexpr std::uint32_t kWaitArmed = 4;
 
 /// Flags that an end publishes (EndControl::flags).
 inline constexpr std::uint32_t kFlagInputReady = 1;  ///< May be sent to by ring.
