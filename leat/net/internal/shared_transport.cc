@@ -339,7 +339,13 @@ void SharedTransport::output_ready() {
 // The peer reads no more rings: what it has not read goes to it by TCP.
 void SharedTransport::answer_fold() {
   smc::Sender<> sender = link_.sender();
-  if (sender.lane() == smc::Lane::kTcp || !sender.start_resend(link_.tcp_written(fd()))) return;
+  if (sender.lane() == smc::Lane::kTcp) return;
+  if (!sender.start_resend(link_.tcp_written(fd()))) {
+    // Behind what it has not read lie bytes that went by TCP: it reads the rings up to those.
+    go_to_tcp();
+    wake_peer();
+    return;
+  }
   for (std::span<const char> chunk; !(chunk = sender.resend_chunk()).empty();) {
     resend_.append(std::string_view(chunk.data(), chunk.size()));
     sender.resent(chunk.size());
