@@ -119,6 +119,8 @@ class Connection {
   /// Before sleeping in the kernel with this socket among the awaited: marks this end armed. The
   /// caller then asks maybe_readable() once more, and sleeps only if it is false.
   void arm();
+  /// The mark alone.
+  void mark_armed();
   /// After that sleep, or instead of it. While other threads sleep on the same end it stays armed.
   void disarm();
   /// Before the rings are read: sets the mark again that a doorbell has taken, if somebody else

@@ -168,9 +168,9 @@ void EpollSet::arm(Member& member) {
     return;
   }
   // The count is there; the mark may have been taken by a doorbell.
-  std::atomic<std::uint32_t>& wait = member.connection->mine().wait;
+  const std::atomic<std::uint32_t>& wait = member.connection->mine().wait;
   if ((wait.load(std::memory_order_relaxed) & smc::kWaitDoorbell) == 0) {
-    wait.fetch_or(smc::kWaitDoorbell, std::memory_order_seq_cst);
+    member.connection->mark_armed();
   }
 }
 

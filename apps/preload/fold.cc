@@ -24,6 +24,18 @@ constexpr int kPatienceForIdleMs = 100;
 
 enum class Step { kDone, kWaiting, kIdle, kMustRead };
 
+/// The peer has not answered, and its rings are empty: what lies in the socket and was there before
+/// a look that finds nothing new are doorbells, and must not stay for whoever reads it next.
+std::uint64_t idle_doorbells(Connection& connection, int fd) {
+  char bytes[64];
+  const long seen = raw::receive(fd, bytes, sizeof bytes, MSG_DONTWAIT | MSG_PEEK);
+  if (seen <= 0) return 0;
+  const smc::Input again = connection.receiver().look();
+  const bool is_idle = again.kind == smc::Input::Kind::kRing && again.bytes.empty() &&
+                       again.doorbells == 0 && connection.receiver().ring_bytes() == 0;
+  return is_idle ? static_cast<std::uint64_t>(seen) : 0;
+}
+
 Step step_input(Connection& connection, int fd) {
   const InputLock lock(connection, fd);
   if (!lock.is_held()) return Step::kMustRead;
@@ -32,11 +44,14 @@ Step step_input(Connection& connection, int fd) {
     if (!input_is_open(connection)) return Step::kDone;
     if (input.kind == smc::Input::Kind::kTcp) return Step::kWaiting;
     if (input.kind == smc::Input::Kind::kBroken || !input.bytes.empty()) return Step::kMustRead;
-    if (input.doorbells == 0) {
-      return connection.receiver().ring_bytes() == 0 ? Step::kIdle : Step::kWaiting;
+    std::uint64_t doorbells = input.doorbells;
+    if (doorbells == 0) {
+      doorbells = idle_doorbells(connection, fd);
+      if (connection.receiver().ring_bytes() != 0) return Step::kWaiting;
+      if (doorbells == 0) return Step::kIdle;
     }
     const long eaten =
-        raw::receive(fd, static_cast<void*>(nullptr), input.doorbells, MSG_DONTWAIT | MSG_TRUNC);
+        raw::receive(fd, static_cast<void*>(nullptr), doorbells, MSG_DONTWAIT | MSG_TRUNC);
     if (eaten <= 0) return Step::kWaiting;
     connection.receiver().doorbells_eaten(static_cast<std::uint64_t>(eaten));
   }

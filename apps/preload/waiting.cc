@@ -66,11 +66,22 @@ std::uint32_t Connection::true_events(int fd, std::uint32_t from_kernel) {
   return from_kernel;
 }
 
+// Not on an end that folds: whoever gets the socket then does not know a doorbell from data. Asked
+// before and after, as fold_for_good() first asks to fold and then takes the mark away.
+void Connection::mark_armed() {
+  const auto folds = [this] {
+    return (mine().flags.load(std::memory_order_seq_cst) & smc::kFlagFoldWanted) != 0;
+  };
+  if (folds()) return;
+  mine().wait.fetch_or(smc::kWaitDoorbell, std::memory_order_seq_cst);
+  if (folds()) mine().wait.fetch_and(~smc::kWaitDoorbell, std::memory_order_seq_cst);
+}
+
 void Connection::arm() {
   slot_->native_waiters.fetch_add(1, std::memory_order_seq_cst);
   if (is_shared()) {
     mine().wait.fetch_add(smc::kWaitArmed, std::memory_order_seq_cst);
-    mine().wait.fetch_or(smc::kWaitDoorbell, std::memory_order_seq_cst);
+    mark_armed();
   }
   std::atomic_thread_fence(std::memory_order_seq_cst);
 }
@@ -82,7 +93,7 @@ void Connection::stay_armed() {
   }
   std::atomic<std::uint32_t>& wait = mine().wait;
   if ((wait.load(std::memory_order_relaxed) & smc::kWaitDoorbell) != 0) return;
-  wait.fetch_or(smc::kWaitDoorbell, std::memory_order_seq_cst);
+  mark_armed();
   std::atomic_thread_fence(std::memory_order_seq_cst);
 }
 
@@ -103,7 +114,7 @@ bool Connection::may_eat_doorbells() {
       kept_armed.load(std::memory_order_seq_cst) == 0) {
     return true;
   }
-  mine().wait.fetch_or(smc::kWaitDoorbell, std::memory_order_seq_cst);
+  mark_armed();
   return !link_.receiver().maybe_readable();
 }
 
