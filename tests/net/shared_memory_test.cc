@@ -48,7 +48,7 @@ class SharedMemoryTest : public testing::TcpClientTest {
   void start(TcpServerOptions options = {}) {
     server = std::make_unique<ServerFixture>(std::move(options));
     server->server().on_connection([this](const TcpConnectionPtr& c) { peer = c; });
-    server->server().on_message([this](const TcpConnectionPtr& c, ReceiveBuffer& in, Timestamp t) {
+    server->server().on_message([](const TcpConnectionPtr& c, ReceiveBuffer& in, Timestamp t) {
       testing::echo(c, in, t);
     });
   }

@@ -11,8 +11,8 @@
 namespace leat::preload {
 namespace {
 
-Connection* connection(std::uintptr_t number) {
-  return reinterpret_cast<Connection*>(number * 64);
+Connection* connection(int number) {
+  return reinterpret_cast<Connection*>(static_cast<std::uintptr_t>(number) * 64);
 }
 
 TEST(MemberTable, FindsByDescriptorAndByData) {

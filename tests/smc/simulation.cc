@@ -134,7 +134,7 @@ class Schedule {
     for (unsigned e = 0; e < 2; ++e) world_.see_all(e);
     end.wake();
     for (std::size_t left = end.holders.size(); left > 0; --left) {
-      call(end, awake(end), [this, &end](Holder& holder) {
+      call(end, awake(end), [&end](Holder& holder) {
         end.answer_fold();
         end.receive(1000, false);
         if (!end.saw_end) end.sleep(holder);
