@@ -43,7 +43,7 @@ LEAT_INTERPOSED int connect(int fd, const sockaddr* name, socklen_t size) {
       return result;
     }
   }
-  descriptor_made(fd, DescriptorTable::kConnecting);
+  descriptor_changed(fd, DescriptorTable::kConnecting);
   return real::connect(fd, name, size);
 }
 
@@ -53,7 +53,7 @@ LEAT_INTERPOSED int __connect(int fd, const sockaddr* name, socklen_t size) {
 
 LEAT_INTERPOSED int listen(int fd, int backlog) noexcept {
   const int result = real::listen(fd, backlog);
-  if (result == 0) descriptor_made(fd, DescriptorTable::kOther);
+  if (result == 0) descriptor_changed(fd, DescriptorTable::kOther);
   return result;
 }
 

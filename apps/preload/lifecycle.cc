@@ -41,6 +41,11 @@ void descriptor_made(int fd, DescriptorTable::Mark mark) {
   if (stale != nullptr) stale->drop_descriptor();
 }
 
+void descriptor_changed(int fd, DescriptorTable::Mark mark) {
+  if (DescriptorTable::known(fd) != nullptr) return descriptor_made(fd, mark);
+  if (fd >= 0) DescriptorTable::exchange(fd, mark);
+}
+
 void descriptor_doubled(int fd, int copy) {
   if (copy < 0) return;
   Connection* const connection = DescriptorTable::known(fd);

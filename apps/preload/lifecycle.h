@@ -10,6 +10,9 @@ namespace leat::preload {
 
 /// A number was given out by the kernel. What the table had for it was closed behind our back.
 void descriptor_made(int fd, DescriptorTable::Mark mark = DescriptorTable::kUnknown);
+/// The same file, that has become something else by connect() or listen(): what it was registered
+/// for in epoll sets before that stays.
+void descriptor_changed(int fd, DescriptorTable::Mark mark);
 
 /// `copy` is the same socket as `fd`.
 void descriptor_doubled(int fd, int copy);
