@@ -125,8 +125,9 @@ ReceiveCall::Step ReceiveCall::take(const smc::Input& input) {
       break;
   }
   if (!input.bytes.empty()) return take_ring(input);
-  if (scatter_.done() >= target_ && scatter_.done() != 0) return Step::kEmpty;
+  // Bytes by TCP lie behind these. Less than the program asked for means that there are no more.
   if (input.doorbells != 0 && input.doorbells != smc::kNoLimit) return eat(input.doorbells);
+  if (scatter_.done() >= target_ && scatter_.done() != 0) return Step::kEmpty;
   return asks_kernel_ ? ask_kernel() : Step::kEmpty;
 }
 
@@ -255,14 +256,11 @@ long readable_bytes(Connection& connection, int fd) {
   int queued = 0;
   const InputLock lock(connection, fd);
   if (!lock.is_held()) return -EAGAIN;
-  const smc::Input input = connection.receiver().look();
+  // Takes the spans that are through.
+  if (connection.receiver().look().kind == smc::Input::Kind::kBroken) return 0;
   const long result = raw::raw_syscall(SYS_ioctl, fd, FIONREAD, raw::raw_argument(&queued));
-  if (input.kind == smc::Input::Kind::kTcp) {
-    if (result < 0) return result;
-    const auto there = static_cast<std::uint64_t>(queued);
-    return static_cast<long>(there < input.tcp_limit ? there : input.tcp_limit);
-  }
-  return static_cast<long>(input.bytes.size() + input.more.size());
+  if (result < 0) return result;
+  return static_cast<long>(connection.receiver().readable(static_cast<std::uint64_t>(queued)));
 }
 
 }  // namespace leat::preload

@@ -77,6 +77,10 @@ class Receiver {
     return read_span(mine_).lane.load(kRelaxed) == kResent ? 0 : unread(0) + unread(1);
   }
 
+  /// What may be read now, over all spans, if the socket has `queued` bytes; asked of it before
+  /// this call, for a doorbell among them has its span told first. For FIONREAD.
+  [[nodiscard]] std::uint64_t readable(std::uint64_t queued) const;
+
   /// Reads no more rings: the peer shall resend what is unread by TCP. Wake it, and look() until it
   /// says kTcp without a limit: from there on everything comes by TCP. If it says kRing with bytes,
   /// these cannot be resent, for TCP bytes lie behind them: they must be read here.
@@ -362,6 +366,40 @@ std::uint64_t Receiver<Device>::unread(std::size_t ring) const {
   const std::uint64_t gap =
       device_.load(mine_.produced[ring]) - mine_.rx_consumed[ring].load(kRelaxed);
   return gap <= rings_[ring].size ? gap : 0;
+}
+
+template <IsmDevice Device>
+std::uint64_t Receiver<Device>::readable(std::uint64_t queued) const {
+  const OwnSpan& span = read_span(mine_);
+  const std::uint64_t taken = span.taken.load(kRelaxed);
+  const std::uint64_t ahead = device_.load(mine_.spans) - taken;
+  if (ahead > kSpanSlots) return 0;
+  std::uint64_t in_ring[kRings] = {unread(0), unread(1)};
+  std::uint64_t tcp = mine_.rx_tcp_consumed.load(kRelaxed);
+  const std::uint64_t tcp_end = tcp + queued;
+  std::uint64_t at = position();
+  Lane lane = lane_of(span);
+  std::uint64_t sum = 0;
+  for (std::uint64_t i = 0;; ++i) {
+    const bool is_last = i == ahead;
+    const Record next = is_last ? Record{} : record(taken + i);
+    const std::uint64_t length = is_last ? kNoLimit : next.position - at;
+    const bool in_tcp = lane == Lane::kTcp;
+    const std::uint64_t here = in_tcp ? tcp_end - tcp : in_ring[index(lane)];
+    const std::uint64_t count = std::min(here, length);
+    sum += count;
+    if (is_last || count < length || next.lane == kResent) return sum;
+    if (in_tcp) {
+      tcp += count;
+    } else {
+      in_ring[index(lane)] -= count;
+    }
+    at = next.position;
+    lane = static_cast<Lane>(next.lane);
+    if (lane != Lane::kTcp) continue;
+    if (next.tcp_offset < tcp || next.tcp_offset > tcp_end) return sum;  // Doorbells to come.
+    tcp = next.tcp_offset;
+  }
 }
 
 // A read-modify-write, as Sender::to_ring()'s look at the word is: either that sees the flag, or
