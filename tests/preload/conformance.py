@@ -28,7 +28,8 @@ SUITES = [
     ("test_socket", ["-i", "*VSOCK*"], True),
     ("test_asyncio", [], True),
     ("test_selectors", [], False),
-    ("test_epoll", [], True),
+    # Its connections carry one message each way, and end before both have earned anything.
+    ("test_epoll", [], False),
     ("test_poll", [], False),
     ("test_socketserver", ["-u", "network"], True),
     ("test_ssl", [], True),

@@ -117,6 +117,27 @@ TEST_F(LanesTest, AFullRingSpillsToTcpAndComesBack) {
   EXPECT_EQ(receive(), "again");
 }
 
+TEST_F(LanesTest, TellsAllThatCanBeReadOverAllSpans) {
+  EXPECT_EQ(receiver_.readable(0), 0U);
+  send_tcp("abc");
+  EXPECT_EQ(receiver_.readable(3), 3U);
+  sender_.to_ring(tcp_written_);
+  send_ring("def");
+  EXPECT_EQ(receiver_.readable(2), 2U);  // The rest of TCP's is on its way.
+  EXPECT_EQ(receiver_.readable(3), 6U);
+  doorbell();
+  EXPECT_EQ(receiver_.readable(4), 6U);
+  const std::string small(kSmallRing - 3, 's');
+  send_ring(small);
+  send_ring("big");
+  sender_.to_tcp(tcp_written_);
+  EXPECT_EQ(receiver_.readable(3), 6 + small.size() + 3);
+  send_tcp("ghi");
+  EXPECT_EQ(receiver_.readable(7), 6 + small.size() + 3 + 3);
+  EXPECT_TRUE(receive() == "abcdef" + small + "big" + "ghi");
+  EXPECT_EQ(receiver_.readable(0), 0U);
+}
+
 TEST_F(LanesTest, AMessageIsNotCutWhereTheRingEnds) {
   sender_.to_ring(tcp_written_);
   send_ring(std::string(kSmallRing - 3, 's'));
