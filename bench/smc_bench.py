@@ -45,12 +45,12 @@ class Bench:
     def turn(self, figures, server):
         row, mode = figures.row, server.mode
         accelerated = mode in (LEAT, QUIET)
-        before = counted(self.ways.counters()) if accelerated else None
+        before = counted(self.ways.counters(mode)) if accelerated else None
         used = server.cpu_ns()
         turn = row.turn(server, self.seconds)
         used = server.cpu_ns() - used
         if accelerated:
-            after = counted(self.ways.counters())
+            after = counted(self.ways.counters(mode))
             figures.ends[mode] += after[0] - before[0]
             if row.payload:
                 share = (after[1] - before[1]) / (turn.messages * row.payload)

@@ -46,7 +46,7 @@ class Ways:
         if mode == SPIN:
             return {**plain, "LD_PRELOAD": str(self.spin)}
         if mode in (LEAT, QUIET):
-            plain["LEAT_DIR"] = str(self.folder / "leat")
+            plain["LEAT_DIR"] = str(self.folder / ("leat" if mode == LEAT else "quiet"))
         if mode == QUIET:
             plain["LEAT_SPIN"] = "off"
         return plain
@@ -55,32 +55,21 @@ class Ways:
         words = [str(word) for word in words]
         return [str(self.leat), "run", "--", *words] if mode in (LEAT, QUIET) else words
 
-    def counters(self):
-        """Of all that runs or ran under Leat here, added up."""
+    def counters(self, mode):
+        """Of all that runs or ran in this mode, added up; each of Leat's two has a broker of its own."""
         done = subprocess.run([self.leat, "smc", "stats", "--json"], capture_output=True, text=True,
-                              env=self.environment(LEAT), timeout=20, check=False)
+                              env=self.environment(mode), timeout=20, check=False)
         if done.returncode != 0:
             raise RuntimeError(f"leat smc stats: {done.stderr.strip()}")
         return json.loads(done.stdout)
 
     def end(self):
-        broker = self.broker_pid()
-        if broker:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(broker, signal.SIGTERM)
+        for mode in (LEAT, QUIET):
+            with contextlib.suppress(RuntimeError, KeyError, OSError):
+                broker = self.counters(mode)["broker_pid"]
+                if broker > 1:
+                    os.kill(broker, signal.SIGTERM)
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def broker_pid(self):
-        """The broker that `leat run` started for this run's folder."""
-        folder = str(self.folder / "leat").encode()
-        for entry in pathlib.Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-                if words[0].endswith(b"leat") and b"broker" in words and (
-                        folder in words or
-                        b"LEAT_DIR=" + folder in (entry / "environ").read_bytes().split(b"\0")):
-                    return int(entry.name)
-        return None
 
 
 def on(cpus):

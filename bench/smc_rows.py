@@ -62,7 +62,7 @@ class Row:
 
     def __init__(self, ways):
         self.ways = ways
-        self.sizes = {}  # How many requests make a turn, by mode; learnt in the first.
+        self.sizes = {}  # Requests a second that a turn is made for, by mode; learnt at the start.
 
     def start(self, mode):
         raise NotImplementedError
@@ -210,7 +210,11 @@ class Redis(Row):
         if mode == UNIX:
             words += ["--unixsocket", path]
         server = self.started(mode, words, str(path) if mode == UNIX else port)
-        self.benchmark(server, "set", 100, 1)
+        self.benchmark(server, "set", 2000, 1)
+        if mode not in self.sizes:
+            rate, _ = self.benchmark(server, self.test, 2000, 1)
+            rate, _ = self.benchmark(server, self.test, max(2000, round(rate * 0.3)), 1)
+            self.sizes[mode] = rate
         return server
 
     def benchmark(self, server, test, count, seconds):
@@ -221,11 +225,7 @@ class Redis(Row):
         return float(rows[-1][1]), client.cpu_ns
 
     def turn(self, server, seconds):
-        if server.mode not in self.sizes:
-            rate, _ = self.benchmark(server, self.test, 20 * 100, seconds)
-            rate, _ = self.benchmark(server, self.test, max(2000, round(rate * 0.3)), seconds)
-            self.sizes[server.mode] = max(2000, round(rate * seconds / 100) * 100)
-        count = self.sizes[server.mode]
+        count = max(2000, round(self.sizes[server.mode] * seconds))
         rate, cpu_ns = self.benchmark(server, self.test, count, seconds)
         return Turn(rate, count, cpu_ns)
 
