@@ -81,6 +81,20 @@ bool fold_input(Connection& connection, int fd) {
   return false;
 }
 
+constexpr int kPatienceForReaderMs = 200;
+
+/// What the peer has not read of our ring can go again by TCP if the peer wants to fold as well,
+/// but no more when bytes by TCP lie behind it; two that fold at one time would reset the
+/// connection.
+void await_reader(Connection& connection, int fd) {
+  for (int waited = 0; waited < kPatienceForReaderMs; ++waited) {
+    if (connection.sender().fold_wanted()) answer_fold(connection, fd);
+    const smc::Sender<> sender = connection.sender();
+    if (sender.lane() == smc::Lane::kTcp || sender.unread() == 0) return;
+    if (peer_has_gone(connection, fd)) return;
+  }
+}
+
 void stop_folding(Connection& connection) {
   connection.mine().flags.fetch_and(~smc::kFlagFoldWanted, std::memory_order_acq_rel);
 }
@@ -95,6 +109,7 @@ void fold_for_good(Connection& connection, int fd, smc::FallbackReason reason) {
     connection.mine().wait.fetch_and(~smc::kWaitDoorbell, std::memory_order_seq_cst);
     (void)wake_for_flags(connection, fd);
   }
+  await_reader(connection, fd);
   const bool told = fold_output(connection, fd);
   connection.slot()->reason.store(reason, std::memory_order_relaxed);
   Process::debug("folds back to TCP, reason", static_cast<std::uint64_t>(reason), fd);

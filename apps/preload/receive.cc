@@ -244,6 +244,8 @@ void eat_doorbells(Connection& connection, int fd) {
     if (seen <= 0) return;
     const smc::Input input = connection.receiver().look();
     if (input.kind != smc::Input::Kind::kRing || input.doorbells == 0) return;
+    // Another process that holds the socket may be about to wake by it.
+    if (!connection.may_eat_doorbells()) return;
     const auto count = static_cast<std::uint64_t>(seen);
     const long eaten = raw::receive(fd, nullptr, count < input.doorbells ? count : input.doorbells,
                                     MSG_DONTWAIT | MSG_TRUNC);

@@ -111,7 +111,8 @@ void Connection::disarm() {
 // bytes that come from now on; bytes that came before keep the doorbell where it is.
 bool Connection::may_eat_doorbells() {
   if (slot_->native_waiters.load(std::memory_order_seq_cst) == 0 &&
-      kept_armed.load(std::memory_order_seq_cst) == 0) {
+      kept_armed.load(std::memory_order_seq_cst) == 0 &&
+      (mine().flags.load(std::memory_order_relaxed) & smc::kFlagManyFamilies) == 0) {
     return true;
   }
   mark_armed();
