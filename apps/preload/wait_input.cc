@@ -23,8 +23,10 @@ namespace {
 using smc::internal::raw_argument;
 using smc::internal::raw_syscall;
 
-/// Longest that a thread sleeps without a look whether the peer has gone.
-constexpr std::int64_t kSlice = 50'000'000;
+/// Longest that a thread sleeps without a look whether the peer has gone. A signal that is handled
+/// between two slices interrupts nothing, as one just before a recv() does; so not a round number,
+/// at which timers of the program's are likely to end.
+constexpr std::int64_t kSlice = 47'000'000;
 /// After so many it sleeps in TCP, and needs to look no more.
 constexpr int kSlices = 3;
 constexpr long kFutexWaitv = 449;  ///< SYS_futex_waitv, Linux 5.16.

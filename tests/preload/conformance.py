@@ -34,7 +34,8 @@ SUITES = [
     ("test_socketserver", ["-u", "network"], True),
     ("test_ssl", [], True),
     ("test_httplib", [], True),
-    ("test_ftplib", [], True),
+    # Its data connections end as soon as they have begun.
+    ("test_ftplib", [], False),
     ("test_smtplib", [], True),
     ("test_multiprocessing_fork", [], True),
     ("test_subprocess", [], False),

