@@ -123,7 +123,9 @@ bool send_request(long fd, const char* path, std::int64_t deadline, const Reques
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   static_assert(sizeof address.sun_path == 108);
-  std::memcpy(address.sun_path, path, sizeof address.sun_path);
+  const std::size_t length = ::strnlen(path, sizeof address.sun_path);
+  if (length == sizeof address.sun_path) return false;
+  std::memcpy(address.sun_path, path, length);
   const long connected = patiently(fd, deadline, [&] {
     return raw_syscall(SYS_connect, fd, raw_argument(&address), sizeof address);
   });

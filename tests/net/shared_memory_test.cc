@@ -48,9 +48,8 @@ class SharedMemoryTest : public testing::TcpClientTest {
   void start(TcpServerOptions options = {}) {
     server = std::make_unique<ServerFixture>(std::move(options));
     server->server().on_connection([this](const TcpConnectionPtr& c) { peer = c; });
-    server->server().on_message([](const TcpConnectionPtr& c, ReceiveBuffer& in, Timestamp t) {
-      testing::echo(c, in, t);
-    });
+    server->server().on_message(
+        [](const TcpConnectionPtr& c, ReceiveBuffer& in, Timestamp t) { testing::echo(c, in, t); });
   }
   void connect() {
     server->start();
@@ -70,7 +69,14 @@ class SharedMemoryTest : public testing::TcpClientTest {
     ASSERT_TRUE(is_shared()) << to_string(client->connection()->why_not_shared());
   }
   [[nodiscard]] bool is_shared() const {
-    return client->connection()->uses_shared_memory() && peer->uses_shared_memory();
+    return client->connection()->uses_shared_memory() && peer_is_shared();
+  }
+
+  /// `peer` is its loop's.
+  [[nodiscard]] bool peer_is_shared() const {
+    bool is_shared = false;
+    run_on(server->base(), [&] { is_shared = peer->uses_shared_memory(); });
+    return is_shared;
   }
 
   std::unique_ptr<ServerFixture> server;
@@ -172,7 +178,7 @@ TEST_F(SharedMemoryTest, AnOptionKeepsItOnTcp) {
   start({.connection = {.shared_memory = false}});
   connect();
   for (int i = 0; i < 100; ++i) exchange("x");
-  EXPECT_FALSE(peer->uses_shared_memory());
+  EXPECT_FALSE(peer_is_shared());
   EXPECT_FALSE(client->connection()->uses_shared_memory());
 }
 
