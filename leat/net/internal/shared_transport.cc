@@ -205,7 +205,9 @@ bool SharedTransport::go_to_ring() {
 
 void SharedTransport::go_to_tcp() {
   smc::Sender<> sender = link_.sender();
-  if (sender.lane() != smc::Lane::kTcp) sender.to_tcp(link_.tcp_written(fd()));
+  if (sender.lane() == smc::Lane::kTcp) return;
+  sender.to_tcp(link_.tcp_written(fd()));
+  wake_peer();  // A peer that sleeps on the futex does not hear TCP.
 }
 
 std::size_t SharedTransport::put(std::string_view bytes) {
@@ -343,13 +345,13 @@ void SharedTransport::answer_fold() {
   if (!sender.start_resend(link_.tcp_written(fd()))) {
     // Behind what it has not read lie bytes that went by TCP: it reads the rings up to those.
     go_to_tcp();
-    wake_peer();
     return;
   }
   for (std::span<const char> chunk; !(chunk = sender.resend_chunk()).empty();) {
     resend_.append(std::string_view(chunk.data(), chunk.size()));
     sender.resent(chunk.size());
   }
+  wake_peer();
   static_cast<void>(inner_->write(resend_));
 }
 
