@@ -130,6 +130,37 @@ void EpollSet::left(Connection* connection, int fd, int other_fd) {
   }
 }
 
+// By any descriptor: all with the connection's key are visited.
+void EpollSet::leave_kernel(Connection& connection) {
+  adopt();
+  for (std::uint32_t i = members_.first_of(&connection, -1); i != kNoMember;
+       i = members_.next_of(i)) {
+    if (members_[i].fd < 0) continue;
+    epoll_event none = {};
+    raw_syscall(SYS_epoll_ctl, epfd_.load(std::memory_order_relaxed), EPOLL_CTL_DEL, members_[i].fd,
+                raw_argument(&none));
+  }
+}
+
+void EpollSet::come_back(Connection& connection) {
+  for (;;) {
+    const std::uint32_t index = members_.first_of(&connection, -1);
+    if (index == kNoMember) return;
+    const Member member = members_[index];
+    forget(index);
+    if (member.fd < 0) continue;
+    epoll_event event = {};
+    event.events = member.registration.spent ? kDisabledEvents : member.registration.events;
+    event.data.u64 = member.data;
+    if (raw_syscall(SYS_epoll_ctl, epfd_.load(std::memory_order_relaxed), EPOLL_CTL_ADD, member.fd,
+                    raw_argument(&event)) != 0) {
+      continue;
+    }
+    const std::uint32_t added = members_.add(nullptr, member.fd, member.data);
+    if (added != kNoMember) members_[added].registration = member.registration;
+  }
+}
+
 void EpollSet::clear() {
   adopt();
   for (std::uint32_t i = 0; i < members_.end(); ++i) {

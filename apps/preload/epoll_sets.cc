@@ -108,6 +108,20 @@ void EpollSets::shared(Connection& connection, int fd) {
   }
 }
 
+void EpollSets::move_members(Connection& connection, bool back) {
+  const std::uint32_t end = end_.load(std::memory_order_acquire);
+  for (std::uint32_t i = 0; i < end; ++i) {
+    EpollSet& set = *at(i);
+    if (set.members_.count() == 0 || !set.lock_.lock()) continue;
+    if (back) {
+      set.come_back(connection);
+    } else {
+      set.leave_kernel(connection);
+    }
+    set.lock_.unlock();
+  }
+}
+
 // The child has a copy of all sets as they are between two calls.
 void EpollSets::before_fork() {
   (void)pool_lock.lock();

@@ -75,6 +75,8 @@ class EpollSet {
   void forget(std::uint32_t index);
   void joined(Connection& connection, int fd);
   void left(Connection* connection, int fd, int other_fd);
+  void leave_kernel(Connection& connection);
+  void come_back(Connection& connection);
   void clear();
   [[nodiscard]] bool stays_armed(const Member& member) const;
   void arm(Member& member);
@@ -136,6 +138,11 @@ class EpollSets {
       closing_noted(fd, connection, other_fd);
     }
   }
+  /// Around the moment at which every descriptor of `connection` becomes one of another socket,
+  /// which is nobody's connection: registrations are the file's, so the kernel forgets them before
+  /// and learns them anew after.
+  static void leave_for(Connection& connection) { move_members(connection, false); }
+  static void come_back(Connection& connection) { move_members(connection, true); }
   /// After `to` has become a copy of `from`.
   static void duplicated(int from, int to);
   static void before_fork();
@@ -148,6 +155,7 @@ class EpollSets {
   static EpollSet* at(std::uint32_t index);
   static std::uint32_t forks() { return forks_.load(std::memory_order_relaxed); }
   static void closing_noted(int fd, Connection* connection, int other_fd);
+  static void move_members(Connection& connection, bool back);
   static void close_set(int epfd, std::uint32_t number);
 
   static constinit std::atomic<std::uint16_t> by_fd_[kDescriptors];  ///< Index + 1; 0: no set.

@@ -17,7 +17,7 @@ namespace leat::preload {
 
 namespace {
 
-constexpr int kPatienceMs = 2000;
+constexpr int kPatienceMs = 1000;
 /// With an empty ring and no doorbell on its way nothing can be lost: a peer that sends by ring
 /// after all sees the request then, and sends again by TCP.
 constexpr int kPatienceForIdleMs = 100;
@@ -95,8 +95,18 @@ void await_reader(Connection& connection, int fd) {
   }
 }
 
-void stop_folding(Connection& connection) {
-  connection.mine().flags.fetch_and(~smc::kFlagFoldWanted, std::memory_order_acq_rel);
+/// What cannot come by TCP again takes the descriptor's place. False: it is lost.
+bool carry_rest(Connection& connection, int fd) {
+  RestFile rest;
+  if (peer_has_gone(connection, fd)) {
+    connection.mine().flags.fetch_and(~smc::kFlagFoldWanted, std::memory_order_acq_rel);
+    return take_to_the_end(connection, fd, rest) && replace_by_rest(connection, fd, rest, false);
+  }
+  Rest how = take_rest(connection, fd, rest);
+  if (how == Rest::kFrozen && take_frozen_rest(connection, rest) && fold_input(connection, fd)) {
+    how = Rest::kTaken;
+  }
+  return how == Rest::kTaken && replace_by_rest(connection, fd, rest, true);
 }
 
 }  // namespace
@@ -116,11 +126,15 @@ void fold_for_good(Connection& connection, int fd, smc::FallbackReason reason) {
   if (!was_open) return;
   Process::page()->counters.folded_input.fetch_add(1, std::memory_order_relaxed);
   if (fold_input(connection, fd)) return;
-  stop_folding(connection);
-  if (!peer_has_gone(connection, fd) || !replace_by_rest(connection, fd) || !told) reset(fd);
+  const bool is_replaced = told && carry_rest(connection, fd);
+  if (!is_replaced) reset(fd);
   for (int other = 0; other < DescriptorTable::end(); ++other) {
-    if (DescriptorTable::known(other) == &connection) {
+    if (DescriptorTable::known(other) != &connection) continue;
+    if (!is_replaced) {
       descriptor_made(other, DescriptorTable::kOther);
+    } else if (DescriptorTable::replace(other, reinterpret_cast<std::uintptr_t>(&connection),
+                                        DescriptorTable::kOther)) {
+      connection.drop_descriptor();
     }
   }
 }

@@ -9,8 +9,8 @@ namespace leat::preload {
 
 /// Both directions of `fd` by TCP for good, with every byte in its place: nobody needs the shim for
 /// it any more. Sends are told to the peer; what it has sent by rings and we have not read, it
-/// sends again. If it has gone, the rest takes the descriptor's place, see rest_of_stream.h. Waits
-/// for the peer, two seconds at most; if nothing works the connection is reset, never a hole.
+/// sends again. What it cannot send again takes the descriptor's place, see rest_of_stream.h. Waits
+/// for the peer, a second at most; if nothing works the connection is reset, never a hole.
 void fold_for_good(Connection& connection, int fd, smc::FallbackReason reason);
 
 /// Those that a message passes on (SCM_RIGHTS).

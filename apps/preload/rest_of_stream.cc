@@ -1,10 +1,14 @@
 #include "apps/preload/rest_of_stream.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "apps/preload/descriptor_table.h"
+#include "apps/preload/epoll_sets.h"
+#include "apps/preload/lane_lock.h"
+#include "apps/preload/loopback_pair.h"
+#include "apps/preload/native_scope.h"
+#include "apps/preload/process.h"
 #include "apps/preload/raw.h"
 #include "apps/preload/receive.h"
 
@@ -14,50 +18,85 @@ namespace {
 using raw::raw_argument;
 using raw::raw_syscall;
 
-/// Two ends of one TCP connection over loopback; closed unless given away.
-class LoopbackPair {
- public:
-  LoopbackPair() = default;
-  LoopbackPair(const LoopbackPair&) = delete;
-  LoopbackPair& operator=(const LoopbackPair&) = delete;
-  ~LoopbackPair() {
-    for (const long fd : {listener, writer, reader}) {
-      if (fd >= 0) raw_syscall(SYS_close, fd);
-    }
-  }
-  bool open() {
-    sockaddr_in name{};
-    name.sin_family = AF_INET;
-    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof name;
-    constexpr int kType = SOCK_STREAM | SOCK_CLOEXEC;
-    listener = raw_syscall(SYS_socket, AF_INET, kType, 0);
-    if (listener < 0 || raw_syscall(SYS_bind, listener, raw_argument(&name), sizeof name) != 0 ||
-        raw_syscall(SYS_listen, listener, 1) != 0 ||
-        raw_syscall(SYS_getsockname, listener, raw_argument(&name), raw_argument(&size)) != 0) {
-      return false;
-    }
-    writer = raw_syscall(SYS_socket, AF_INET, kType, 0);
-    if (writer < 0 || raw_syscall(SYS_connect, writer, raw_argument(&name), sizeof name) != 0) {
-      return false;
-    }
-    sockaddr_in mine{};
-    sockaddr_in came{};
-    size = sizeof mine;
-    raw_syscall(SYS_getsockname, writer, raw_argument(&mine), raw_argument(&size));
-    size = sizeof came;
-    reader =
-        raw_syscall(SYS_accept4, listener, raw_argument(&came), raw_argument(&size), SOCK_CLOEXEC);
-    // A stranger might have been quicker.
-    return reader >= 0 && came.sin_port == mine.sin_port;
-  }
+constexpr int kPatienceForLockMs = 300;
 
-  long listener = -1;
-  long writer = -1;
-  long reader = -1;
-};
+/// `limit` bytes of the socket, or as many as are there, are data.
+bool take_tcp(Connection& connection, int fd, std::uint64_t limit, RestFile& rest) {
+  char bytes[16384];
+  const std::size_t most = limit < sizeof bytes ? limit : sizeof bytes;
+  const long got = raw::receive(fd, bytes, most, MSG_DONTWAIT);
+  if (got == -EAGAIN) return (raw::poll_one(fd, POLLIN, 100) & POLLIN) != 0;
+  if (got <= 0) return false;
+  connection.receiver().tcp_received(static_cast<std::uint64_t>(got));
+  return rest.append({bytes, static_cast<std::size_t>(got)});
+}
 
-bool pour_rest(Connection& connection, int fd, int into) {
+bool eat(Connection& connection, int fd, std::uint64_t doorbells) {
+  const std::size_t most = doorbells < 65536 ? doorbells : 65536;
+  const long got = raw::receive(fd, nullptr, most, MSG_DONTWAIT | MSG_TRUNC);
+  if (got == -EAGAIN) return (raw::poll_one(fd, POLLIN, 100) & POLLIN) != 0;
+  if (got <= 0) return false;
+  connection.receiver().doorbells_eaten(static_cast<std::uint64_t>(got));
+  return true;
+}
+
+bool take_ring(Connection& connection, const smc::Input& input, RestFile& rest) {
+  if (!rest.append(input.bytes)) return false;
+  connection.receiver().consume(input.bytes.size());
+  return true;
+}
+
+}  // namespace
+
+Rest take_rest(Connection& connection, int fd, RestFile& rest) {
+  const InputLock lock(connection, fd);
+  if (!lock.is_held()) return Rest::kLost;
+  for (;;) {
+    const smc::Input input = connection.receiver().look();
+    if (!input_is_open(connection)) return Rest::kTaken;
+    bool goes_on = false;
+    if (input.kind == smc::Input::Kind::kTcp) {
+      goes_on = take_tcp(connection, fd, input.tcp_limit, rest);
+    } else if (input.kind == smc::Input::Kind::kRing && !input.bytes.empty()) {
+      goes_on = take_ring(connection, input, rest);
+    } else if (input.kind == smc::Input::Kind::kRing && input.doorbells != 0) {
+      goes_on = eat(connection, fd, input.doorbells);
+    } else if (input.kind == smc::Input::Kind::kRing) {
+      return Rest::kFrozen;
+    }
+    if (!goes_on) return Rest::kLost;
+  }
+}
+
+// The lock of the peer's sender lies in the segment, as all that is shared: with it in our hands
+// the peer neither sends nor answers, so what is read now is not what it sends again. The wish to
+// fold is withdrawn for that long only, and nobody could see it.
+bool take_frozen_rest(Connection& connection, RestFile& rest) {
+  smc::DirectionLock theirs(connection.peer().tx_lock);
+  for (int waited = 0; theirs.try_lock(Process::this_thread()) != smc::LockResult::kTaken;) {
+    if (++waited > kPatienceForLockMs) return false;
+    const timespec millisecond{0, 1'000'000};
+    raw_syscall(SYS_nanosleep, raw_argument(&millisecond), 0);
+  }
+  bool is_whole = false;
+  LaneLock mine(connection.mine().rx_lock);
+  if (mine.is_held() && !mine.was_dead()) {
+    connection.mine().flags.fetch_and(~smc::kFlagFoldWanted, std::memory_order_acq_rel);
+    for (;;) {
+      const smc::Input input = connection.receiver().look();
+      is_whole = input.kind == smc::Input::Kind::kRing;
+      if (!is_whole || input.bytes.empty() || !take_ring(connection, input, rest)) break;
+    }
+    connection.receiver().want_fold();
+    connection.mine().wait.fetch_and(~smc::kWaitDoorbell, std::memory_order_seq_cst);
+    is_whole = is_whole && connection.receiver().ring_bytes() == 0;
+  }
+  mine.release();
+  theirs.unlock();
+  return is_whole;
+}
+
+bool take_to_the_end(Connection& connection, int fd, RestFile& rest) {
   char bytes[16384];
   for (;;) {
     const iovec part{bytes, sizeof bytes};
@@ -69,32 +108,33 @@ bool pour_rest(Connection& connection, int fd, int into) {
       }
       continue;
     }
-    if (got == 0) return true;
+    if (got == 0) return rest.append({});
     if (got < 0) return connection.receiver().look().kind != smc::Input::Kind::kBroken;
-    for (ssize_t done = 0; done < got;) {
-      const long sent = raw::send(into, bytes + done, static_cast<std::size_t>(got - done),
-                                  MSG_DONTWAIT | MSG_NOSIGNAL);
-      if (sent <= 0) return false;
-      done += sent;
-    }
+    if (!rest.append({bytes, static_cast<std::size_t>(got)})) return false;
   }
 }
 
-}  // namespace
-
-bool replace_by_rest(Connection& connection, int fd) {
+bool replace_by_rest(Connection& connection, int fd, RestFile& rest, bool goes_on) {
   LoopbackPair pair;
   if (!pair.open()) return false;
-  if (!pour_rest(connection, fd, static_cast<int>(pair.writer))) return false;
+  // Mostly it fits into what the kernel buffers, and then nobody needs to relay anything.
+  if (rest.pour_into(pair.writer()) && !goes_on) {
+    raw_syscall(SYS_shutdown, pair.writer(), SHUT_WR);
+  } else if (!Process::has_broker() ||
+             Process::broker().relay(fd, pair.writer(), rest.fd(), Process::page()->token).kind !=
+                 smc::Answer::Kind::kSegment) {
+    return false;
+  }
   const long status = raw::status_flags(fd);
-  if (status > 0) raw_syscall(SYS_fcntl, pair.reader, F_SETFL, status);
-  raw_syscall(SYS_shutdown, pair.writer, SHUT_WR);
+  if (status > 0) raw_syscall(SYS_fcntl, pair.reader(), F_SETFL, status);
+  EpollSets::leave_for(connection);
   for (int other = 0; other < DescriptorTable::end() || other == fd; ++other) {
     if (other != fd && DescriptorTable::known(other) != &connection) continue;
     const long flags = raw_syscall(SYS_fcntl, other, F_GETFD);
     if (flags < 0) continue;
-    raw_syscall(SYS_dup3, pair.reader, other, (flags & FD_CLOEXEC) != 0 ? O_CLOEXEC : 0);
+    raw_syscall(SYS_dup3, pair.reader(), other, (flags & FD_CLOEXEC) != 0 ? O_CLOEXEC : 0);
   }
+  EpollSets::come_back(connection);
   return true;
 }
 

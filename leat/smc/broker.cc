@@ -22,6 +22,7 @@
 #include "leat/base/logging.h"
 #include "leat/base/unique_fd.h"
 #include "leat/smc/internal/broker_desk.h"
+#include "leat/smc/internal/relay.h"
 
 namespace leat::smc {
 
@@ -67,6 +68,33 @@ Result<UniqueFd> listen_at(const std::string& path) {
     return Error::from_errno(errno, path);
   }
   return fd;
+}
+
+constexpr std::size_t kMostPassed = 3;
+using Passed = std::array<UniqueFd, kMostPassed>;
+
+/// One message and the descriptors that came with it; more than three are closed by the kernel.
+ssize_t receive(int fd, std::span<std::byte> bytes, Passed& passed) {
+  iovec part{.iov_base = bytes.data(), .iov_len = bytes.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(kMostPassed * sizeof(int))> control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  const ssize_t got = ::recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (got < 0) return got;
+  const cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  if (header == nullptr || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) {
+    return got;
+  }
+  const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+  for (std::size_t i = 0; i < std::min(count, kMostPassed); ++i) {
+    int one = -1;
+    std::memcpy(&one, CMSG_DATA(header) + i * sizeof one, sizeof one);
+    passed[i] = UniqueFd(one);
+  }
+  return got;
 }
 
 bool send_answer(int fd, const Answer& answer) {
@@ -130,6 +158,7 @@ class Broker::Parts {
 
   BrokerOptions options_;
   internal::BrokerDesk desk_;
+  internal::RelayDesk relays_;
   UniqueFd lock_;
   UniqueFd listener_;
   UniqueFd epoll_;
@@ -226,14 +255,22 @@ void Broker::Parts::accept_some() {
 
 bool Broker::Parts::serve(int fd, const Asker& asker) {
   std::array<std::byte, sizeof(Request) + 1> bytes{};
-  // Descriptors that a client sends along are closed by the kernel, for nobody asks for them.
-  const ssize_t got = ::recv(fd, bytes.data(), bytes.size(), MSG_DONTWAIT);
+  Passed passed;
+  const ssize_t got = receive(fd, bytes, passed);
   if (got < 0) return errno != EAGAIN && errno != EINTR;
   const auto request =
       internal::parse_request(std::span(bytes).first(static_cast<std::size_t>(got)));
   if (!request) return true;
   served_at_ = monotonic_now();
-  const Answer answer = desk_.answer(asker, *request, served_at_);
+  if (!desk_.may_relay(asker, *request)) {
+    send_answer(fd, desk_.answer(asker, *request, served_at_));
+    return true;
+  }
+  Answer answer;
+  const bool goes_on =
+      relays_.start({std::move(passed[0]), std::move(passed[1]), std::move(passed[2])});
+  answer.kind = goes_on ? Answer::Kind::kSegment : Answer::Kind::kRefused;
+  answer.reason = goes_on ? FallbackReason::kNone : FallbackReason::kSegmentLimit;
   send_answer(fd, answer);
   return true;
 }
@@ -252,6 +289,7 @@ void Broker::Parts::tick() {
     LEAT_LOG_WARN("{}; the policy stays as it was", read.error().message());
   }
   desk_.sweep(now);
+  relays_.reap();
   const bool idle = desk_.is_idle() && now - served_at_ >= options_.linger;
   if ((idle && options_.linger != Duration::zero()) || !owns_path()) ends_ = true;
 }

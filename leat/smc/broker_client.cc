@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 
 #include "leat/smc/internal/ask_broker.h"
 #include "leat/smc/internal/broker_protocol.h"
@@ -119,30 +120,51 @@ bool is_safe_to_map(int fd, std::uint64_t& size) {
   return true;
 }
 
-bool send_request(long fd, const char* path, std::int64_t deadline, const Request& request) {
+bool connect_to(long fd, const char* path, std::int64_t deadline) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   static_assert(sizeof address.sun_path == 108);
   const std::size_t length = ::strnlen(path, sizeof address.sun_path);
   if (length == sizeof address.sun_path) return false;
   std::memcpy(address.sun_path, path, length);
-  const long connected = patiently(fd, deadline, [&] {
-    return raw_syscall(SYS_connect, fd, raw_argument(&address), sizeof address);
-  });
-  if (connected != 0) return false;
   return patiently(fd, deadline, [&] {
-           return raw_syscall(SYS_sendto, fd, raw_argument(&request), sizeof request, MSG_NOSIGNAL);
+           return raw_syscall(SYS_connect, fd, raw_argument(&address), sizeof address);
+         }) == 0;
+}
+
+constexpr std::size_t kMostPassed = 3;
+
+bool send_request(long fd, std::int64_t deadline, const Request& request,
+                  std::span<const int> passed) {
+  iovec part{.iov_base = const_cast<Request*>(&request), .iov_len = sizeof request};
+  alignas(cmsghdr) char control[CMSG_SPACE(kMostPassed * sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  if (!passed.empty() && passed.size() <= kMostPassed) {
+    message.msg_control = control;
+    message.msg_controllen = CMSG_SPACE(passed.size_bytes());
+    cmsghdr* const header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(passed.size_bytes());
+    std::memcpy(CMSG_DATA(header), passed.data(), passed.size_bytes());
+  }
+  return patiently(fd, deadline, [&] {
+           return raw_syscall(SYS_sendmsg, fd, raw_argument(&message), MSG_NOSIGNAL);
          }) == sizeof request;
 }
 
 }  // namespace
 
-Answer internal::ask_broker(const char* path, BrokerClient::Trust trust, const Request& request) {
+Answer internal::ask_broker(const char* path, BrokerClient::Trust trust, const Request& request,
+                            std::span<const int> passed) {
   if (path[0] == 0) return {};  // Would be an abstract address.
   const std::int64_t deadline = now_ms() + kPatienceMs;
   const RawFd fd(raw_syscall(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
   if (fd.get() < 0 || !limit(fd.get(), deadline)) return {};
-  if (!send_request(fd.get(), path, deadline, request) || !trusted(fd.get(), trust)) return {};
+  if (!connect_to(fd.get(), path, deadline) || !trusted(fd.get(), trust)) return {};
+  if (!send_request(fd.get(), deadline, request, passed)) return {};
   Reply reply;
   Answer answer;
   bool usable = receive(fd.get(), deadline, reply, answer.fd);
@@ -150,7 +172,8 @@ Answer internal::ask_broker(const char* path, BrokerClient::Trust trust, const R
   usable = usable && reply.reason < kFallbackReasons && reply.end < 2;
   if (usable && answer.fd >= 0) usable = is_safe_to_map(answer.fd, answer.size);
   const auto kind = static_cast<Answer::Kind>(reply.kind);
-  if (usable && kind == Answer::Kind::kSegment && request.ask != Ask::kHold) {
+  if (usable && kind == Answer::Kind::kSegment && request.ask != Ask::kHold &&
+      request.ask != Ask::kRelay) {
     usable = answer.fd >= 0;
   }
   if (!usable) {
@@ -215,6 +238,14 @@ Answer BrokerClient::hold(std::uint64_t cookie, std::uint32_t seconds,
   request.seconds = seconds < internal::kMostHoldSeconds ? seconds : internal::kMostHoldSeconds;
   request.page_token = page_token;
   return internal::ask_broker(path_, trust_, request);
+}
+
+Answer BrokerClient::relay(int old, int fresh, int rest, std::uint64_t page_token) const {
+  Request request;
+  request.ask = Ask::kRelay;
+  request.page_token = page_token;
+  const int passed[] = {old, fresh, rest};
+  return internal::ask_broker(path_, trust_, request, passed);
 }
 
 }  // namespace leat::smc

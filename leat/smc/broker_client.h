@@ -63,6 +63,11 @@ class BrokerClient {
   /// to exec. Its present user may look it up then. With any other answer than kSegment (which has
   /// no `fd` here) nobody will find it, so the connection must be folded before the exec.
   Answer hold(std::uint64_t cookie, std::uint32_t seconds, std::uint64_t page_token) const;
+  /// This process gives up the rings of a connection whose peer cannot send again by TCP what lies
+  /// in them. The broker starts a process that writes `rest` (a memory file, from its offset on)
+  /// and then what comes from `old` into `fresh`, and the other way round, until both directions
+  /// have ended. kSegment, without an `fd`: it does. The descriptors stay the caller's, to close.
+  Answer relay(int old, int fresh, int rest, std::uint64_t page_token) const;
 
  private:
   char path_[108];

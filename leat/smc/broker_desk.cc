@@ -82,6 +82,8 @@ Answer BrokerDesk::answer(const Asker& asker, const Request& request, MonotonicT
       return known();
     case Ask::kPing:
       return known();
+    case Ask::kRelay:
+      break;  // The broker's own: it comes with descriptors.
   }
   return refused(FallbackReason::kPolicy);
 }

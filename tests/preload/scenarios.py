@@ -6,7 +6,6 @@ server` prints its port and serves one connection; `scenarios.py NAME client POR
 """
 
 import array
-import errno
 import fcntl
 import hashlib
 import os
@@ -19,60 +18,8 @@ import tempfile
 import termios
 import time
 
-MIB = 1 << 20
-
-
-def tell(*words):
-    print(*words, flush=True)
-
-
-def pattern(size, seed=1):
-    block = hashlib.sha256(str(seed).encode()).digest() * 1024
-    return (block * (size // len(block) + 1))[:size]
-
-
-def digest(data):
-    return hashlib.sha256(data).hexdigest()[:16]
-
-
-def exactly(sock, size):
-    parts = []
-    while size:
-        part = sock.recv(min(size, 1 << 18))
-        if not part:
-            raise EOFError(f"{size} bytes short")
-        parts.append(part)
-        size -= len(part)
-    return b"".join(parts)
-
-
-def until_end(sock):
-    parts = []
-    while True:
-        try:
-            part = sock.recv(1 << 18)
-        except OSError as error:
-            return b"".join(parts), errno.errorcode[error.errno]
-        if not part:
-            return b"".join(parts), "end"
-        parts.append(part)
-
-
-def warm(sock, is_server):
-    """Enough of calls for both ends to have earned it, and to have seen the other's proof."""
-    for _ in range(24):
-        if is_server:
-            sock.sendall(exactly(sock, 8))
-        else:
-            sock.sendall(b"warm up!")
-            exactly(sock, 8)
-
-
-def attempt(call):
-    try:
-        return call()
-    except OSError as error:
-        return errno.errorcode.get(error.errno, str(error))
+from ends import MIB, attempt, digest, exactly, pattern, tell, until_end, warm
+import folding
 
 
 # --- scenarios: (server's, client's) ----------------------------------------------------------
@@ -322,92 +269,26 @@ def sent_file(sock, is_server):
     tell(data == wanted[100:], how)
 
 
-def executed(sock, is_server):
-    """The end lives on in another program that carries the library."""
-    if is_server:
-        os.set_inheritable(sock.fileno(), True)
-        os.execv(sys.executable, [sys.executable, __file__, "executed", "heir", str(sock.fileno())])
-    sock.sendall(pattern(MIB))
-    tell(digest(exactly(sock, MIB)))
-
-
-def heir(sock):
-    sock.sendall(exactly(sock, MIB))
-
-
-def to_static(sock, is_server):
-    """A writer that has gone, a reader that executes a program without the library."""
-    if not is_server:
-        sock.sendall(pattern(MIB))
-        return
-    time.sleep(0.5)
-    os.set_inheritable(sock.fileno(), True)
-    os.dup2(sock.fileno(), 0)
-    os.execv(os.environ["STATIC_READER"], ["reader"])
-
-
-def to_static_alive(sock, is_server):
-    """The same, with a writer that is there."""
-    if not is_server:
-        sock.sendall(pattern(MIB))
-        time.sleep(0.6)
-        sock.sendall(b"more")
-        sock.shutdown(socket.SHUT_WR)
-        tell(sock.recv(100))
-        return
-    time.sleep(0.3)
-    os.set_inheritable(sock.fileno(), True)
-    os.execv(os.environ["STATIC_READER"], ["reader", str(sock.fileno())])
-
-
-def passed_on(sock, is_server):
-    """By SCM_RIGHTS to a process that knows nothing of rings; its writer has gone."""
-    if not is_server:
-        sock.sendall(pattern(MIB))
-        return
-    time.sleep(0.5)
-    here, there = socket.socketpair()
-    child = os.fork()
-    if child == 0:
-        sock.close()
-        os.set_inheritable(there.fileno(), True)
-        environment = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD"}
-        os.execve(sys.executable, [sys.executable, __file__, "passed_on", "stranger",
-                                   str(there.fileno())], environment)
-    socket.send_fds(here, [b"x"], [sock.fileno()])
-    os.waitpid(child, 0)
-
-
-def by_uring(sock, is_server):
-    """The other end is uring_reader.c, which folds back when it makes its ring."""
-    if is_server:
-        sock.sendall(pattern(MIB))
-
-
-def stranger(unix):
-    _, fds, _, _ = socket.recv_fds(unix, 1, 1)
-    data, how = until_end(socket.socket(fileno=fds[0]))
-    tell(len(data), digest(data), how)
-
-
 SCENARIOS = {f.__name__: f for f in [
     sizes, bulk, bulk_slow_reader, bulk_both_ways, write_before_read, flags, vectors, half_close,
     time_limit, reset_on_unread, linger, peer_killed, doubled, forked, killed_children, interrupted,
-    sent_file, executed, to_static, to_static_alive, passed_on, by_uring]}
+    sent_file] + folding.SCENARIOS}
+
 
 
 def main():
     name, side = sys.argv[1:3]
     if side == "heir":
-        return heir(socket.socket(fileno=int(sys.argv[3])))
+        return folding.heir(socket.socket(fileno=int(sys.argv[3])))
     if side == "stranger":
-        return stranger(socket.socket(fileno=int(sys.argv[3])))
+        return folding.stranger(socket.socket(fileno=int(sys.argv[3])))
     if side == "server":
+        signal.signal(signal.SIGIO, signal.SIG_IGN)
         listener = socket.create_server(("127.0.0.1", 0))
         print(listener.getsockname()[1], flush=True)
         sock, _ = listener.accept()
         listener.close()
-    elif name == "by_uring":
+    elif name.startswith("by_uring"):
         os.execv(os.environ["URING_READER"], ["reader", sys.argv[3]])
     else:
         sock = socket.create_connection(("127.0.0.1", int(sys.argv[3])))

@@ -38,6 +38,10 @@ class BrokerDesk {
 
   /// The answer's `fd` stays the desk's, until the next call.
   Answer answer(const Asker& asker, const Request& request, MonotonicTime now);
+  /// Whether its relays are this broker's business.
+  [[nodiscard]] bool may_relay(const Asker& asker, const Request& request) const {
+    return request.ask == Ask::kRelay && is_allowed(asker, request);
+  }
   void sweep(MonotonicTime now);
   /// Nobody has a page or a segment.
   [[nodiscard]] bool is_idle() const { return pages_.size() == 0 && rendezvous_.segments() == 0; }
