@@ -24,6 +24,8 @@ namespace {
 #define SYS_io_uring_setup 425
 #endif
 
+constexpr long kOpenat2 = 437;  ///< SYS_openat2, Linux 5.6.
+
 void fold(int fd, smc::FallbackReason reason) {
   const int error = errno;
   {
@@ -80,6 +82,25 @@ LEAT_INTERPOSED long syscall(long number, ...) noexcept {
       return sendmsg(fd, static_cast<msghdr*>(pointer(1)), static_cast<int>(a[2]));
     case SYS_close:
       return close(fd);
+    case SYS_close_range:
+      return close_range(static_cast<unsigned>(a[0]), static_cast<unsigned>(a[1]),
+                         static_cast<int>(a[2]));
+    case SYS_socket:
+      return socket(fd, static_cast<int>(a[1]), static_cast<int>(a[2]));
+#ifdef SYS_open
+    case SYS_open:
+#endif
+    case SYS_openat:
+    case SYS_eventfd2:
+    case SYS_memfd_create:
+    case SYS_timerfd_create:
+    case SYS_signalfd4:
+    case SYS_pidfd_open:
+    case kOpenat2: {
+      const long made = real::syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+      descriptor_made(static_cast<int>(made));
+      return made;
+    }
     case SYS_dup:
       return dup(fd);
     case SYS_dup3:

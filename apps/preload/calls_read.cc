@@ -6,6 +6,7 @@
 
 #include "apps/preload/held.h"
 #include "apps/preload/native_scope.h"
+#include "apps/preload/passed.h"
 #include "apps/preload/real.h"
 #include "apps/preload/receive.h"
 
@@ -25,13 +26,20 @@ ssize_t receive_or(int fd, const iovec* parts, std::size_t count, int flags, Nat
   ssize_t result = 0;
   if (!input_is_open(*held) && read_natively(*held, fd, native, result)) return result;
   if ((flags & (MSG_OOB | MSG_ERRQUEUE)) != 0 || count > IOV_MAX) return native();
-  return told(receive(*held, fd, parts, count, flags));
+  result = receive(*held, fd, parts, count, flags);
+  if (result == -ENOTSOCK && drop_if_stale(fd)) return native();
+  return told(result);
 }
 
 template <typename Native>
 ssize_t receive_or(int fd, void* to, std::size_t size, int flags, Native native) {
   const iovec part{to, size};
   return receive_or(fd, &part, 1, flags, native);
+}
+
+/// By SCM_RIGHTS: their numbers were free.
+void descriptors_came(const msghdr& message) {
+  for_each_passed(message, [](int fd) { descriptor_made(fd); });
 }
 
 /// As TCP leaves them: no name, no control data.
@@ -102,12 +110,19 @@ LEAT_INTERPOSED ssize_t recvmsg(int fd, msghdr* message, int flags) {
     return real::recvmsg(fd, message, flags);
   });
   if (!native && result >= 0) clear(*message);
+  if (native && result >= 0 && message->msg_controllen != 0) descriptors_came(*message);
   return result;
 }
 
 LEAT_INTERPOSED int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags,
                              timespec* limit) {
-  if (!Held(fd)) return real::recvmmsg(fd, messages, count, flags, limit);
+  if (!Held(fd)) {
+    const int got = real::recvmmsg(fd, messages, count, flags, limit);
+    for (int i = 0; i < got; ++i) {
+      if (messages[i].msg_hdr.msg_controllen != 0) descriptors_came(messages[i].msg_hdr);
+    }
+    return got;
+  }
   // Messages of a stream: the first waits, the others take what is there.
   unsigned n = 0;
   for (; n < count; ++n) {

@@ -39,7 +39,9 @@ LEAT_INTERPOSED int connect(int fd, const sockaddr* name, socklen_t size) {
     }
     if (held) {
       const int result = real::connect(fd, name, size);
-      if (result == 0 && name->sa_family == AF_UNSPEC) descriptor_made(fd);
+      if (result == 0 && name->sa_family == AF_UNSPEC) {
+        descriptor_replaced(fd, DescriptorTable::kUnknown);
+      }
       return result;
     }
   }

@@ -38,7 +38,9 @@ ssize_t send_or(int fd, const msghdr& message, int flags, Native native) {
   ssize_t result = 0;
   if (!held->is_shared() && write_natively(*held, fd, native, result)) return result;
   if (!input_is_open(*held)) held->note_call(fd, 0);
-  return told(leat::preload::send(*held, fd, message, flags));
+  result = leat::preload::send(*held, fd, message, flags);
+  if (result == -ENOTSOCK && drop_if_stale(fd)) return native();
+  return told(result);
 }
 
 template <typename Native>

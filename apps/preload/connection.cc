@@ -102,6 +102,10 @@ void Connection::offer(int fd) {
   if (!Process::is_on()) return pin(smc::FallbackReason::kIoUring);
   if (!Process::has_broker()) return pin(smc::FallbackReason::kNoBroker);
   smc::FallbackReason reason = smc::identify(fd, offer_);
+  if (offer_.cookie != slot_->cookie.load(std::memory_order_relaxed)) {
+    // Another socket has the number, unseen.
+    reason = smc::FallbackReason::kNotEstablished;
+  }
   if (reason == smc::FallbackReason::kNone) reason = forbidden_by_options(fd);
   if (reason == smc::FallbackReason::kNone &&
       !Process::port_is_allowed(offer_.names.local_port, offer_.names.peer_port)) {

@@ -14,6 +14,7 @@ namespace leat::preload {
 
 constinit std::atomic<std::uintptr_t> DescriptorTable::entries_[kSize] = {};
 constinit std::atomic<int> DescriptorTable::end_{0};
+constinit std::atomic<bool> DescriptorTable::is_doubtful_{false};
 
 void DescriptorTable::note_used(int fd) {
   int end = end_.load(std::memory_order_relaxed);

@@ -17,7 +17,9 @@ class Connection;
 ///     kConnecting  has called connect(): looked at when it is used
 ///     Connection*
 ///
-/// The calls that make and close descriptors keep it true (descriptors.cc). Any thread; lock-free.
+/// The calls that make and close descriptors keep it true (lifecycle.h). A descriptor closed by an
+/// instruction of the program's own is found out when its number is given out again; from then on
+/// the table is doubtful, and every use asks the kernel. Any thread; lock-free.
 class DescriptorTable {
  public:
   static constexpr std::size_t kSize = 1U << 20U;  ///< Higher numbers stay on TCP.
@@ -55,12 +57,16 @@ class DescriptorTable {
   /// Highest number ever set, plus one.
   [[nodiscard]] static int end() { return end_.load(std::memory_order_relaxed); }
   static void note_used(int fd);
+  /// An entry was found stale: the program closes descriptors past this library.
+  static void distrust() { is_doubtful_.store(true, std::memory_order_relaxed); }
+  [[nodiscard]] static bool is_doubtful() { return is_doubtful_.load(std::memory_order_relaxed); }
 
  private:
   static Connection* classify(int fd, std::uintptr_t entry);
 
   static constinit std::atomic<std::uintptr_t> entries_[kSize];
   static constinit std::atomic<int> end_;
+  static constinit std::atomic<bool> is_doubtful_;
 };
 
 }  // namespace leat::preload

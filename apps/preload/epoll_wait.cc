@@ -12,6 +12,7 @@
 #include "apps/preload/deadline.h"
 #include "apps/preload/descriptor_table.h"
 #include "apps/preload/epoll_sets.h"
+#include "apps/preload/lifecycle.h"
 #include "apps/preload/real.h"
 #include "apps/preload/spinner.h"
 
@@ -155,12 +156,14 @@ namespace real = leat::preload::real;
 
 LEAT_INTERPOSED int epoll_create(int size) {
   const int epfd = real::epoll_create(size);
+  leat::preload::descriptor_made(epfd);
   if (epfd >= 0) EpollSets::created(epfd);
   return epfd;
 }
 
 LEAT_INTERPOSED int epoll_create1(int flags) {
   const int epfd = real::epoll_create1(flags);
+  leat::preload::descriptor_made(epfd);
   if (epfd >= 0) EpollSets::created(epfd);
   return epfd;
 }

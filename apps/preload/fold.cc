@@ -1,13 +1,13 @@
 #include "apps/preload/fold.h"
 
 #include <poll.h>
-#include <string.h>
 
 #include "apps/preload/connection_pool.h"
 #include "apps/preload/held.h"
 #include "apps/preload/lane_lock.h"
 #include "apps/preload/lifecycle.h"
 #include "apps/preload/native_scope.h"
+#include "apps/preload/passed.h"
 #include "apps/preload/process.h"
 #include "apps/preload/raw.h"
 #include "apps/preload/rest_of_stream.h"
@@ -113,6 +113,7 @@ bool carry_rest(Connection& connection, int fd) {
 
 void fold_for_good(Connection& connection, int fd, smc::FallbackReason reason) {
   if (!connection.is_shared()) return connection.pin(reason);
+  if (drop_if_stale(fd)) return;
   const bool was_open = input_is_open(connection);
   connection.receiver().want_fold();
   if (was_open) {
@@ -131,7 +132,7 @@ void fold_for_good(Connection& connection, int fd, smc::FallbackReason reason) {
   for (int other = 0; other < DescriptorTable::end(); ++other) {
     if (DescriptorTable::known(other) != &connection) continue;
     if (!is_replaced) {
-      descriptor_made(other, DescriptorTable::kOther);
+      descriptor_replaced(other, DescriptorTable::kOther);
     } else if (DescriptorTable::replace(other, reinterpret_cast<std::uintptr_t>(&connection),
                                         DescriptorTable::kOther)) {
       connection.drop_descriptor();
@@ -140,18 +141,10 @@ void fold_for_good(Connection& connection, int fd, smc::FallbackReason reason) {
 }
 
 void fold_descriptors_in(const msghdr& message) {
-  auto* const mutable_message = const_cast<msghdr*>(&message);
-  for (cmsghdr* part = CMSG_FIRSTHDR(mutable_message); part != nullptr;
-       part = CMSG_NXTHDR(mutable_message, part)) {
-    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
-    const std::size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (std::size_t i = 0; i < count; ++i) {
-      int fd = -1;
-      memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
-      const Held held(fd);
-      if (held) fold_for_good(*held, fd, smc::FallbackReason::kPassedOn);
-    }
-  }
+  for_each_passed(message, [](int fd) {
+    const Held held(fd);
+    if (held) fold_for_good(*held, fd, smc::FallbackReason::kPassedOn);
+  });
 }
 
 void fold_all(smc::FallbackReason reason) {

@@ -3,6 +3,7 @@
 
 #include "apps/preload/connection.h"
 #include "apps/preload/descriptor_table.h"
+#include "apps/preload/lifecycle.h"
 
 namespace leat::preload {
 
@@ -11,6 +12,9 @@ namespace leat::preload {
 class Held {
  public:
   explicit Held(int fd) {
+    if (DescriptorTable::is_doubtful()) [[unlikely]] {
+      (void)drop_if_stale(fd);
+    }
     for (Connection* found = DescriptorTable::find(fd); found != nullptr;) {
       const bool inside = found->try_enter();
       Connection* const now = DescriptorTable::known(fd);

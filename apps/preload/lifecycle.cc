@@ -2,6 +2,8 @@
 
 #include <sys/socket.h>
 
+#include "leat/smc/socket_counts.h"
+
 #include "apps/preload/epoll_sets.h"
 #include "apps/preload/process.h"
 #include "apps/preload/raw.h"
@@ -35,19 +37,39 @@ void leave_sets(int fd, Connection* connection) {
 }  // namespace
 
 void descriptor_made(int fd, DescriptorTable::Mark mark) {
-  if (fd < 0 || (DescriptorTable::known(fd) != nullptr && !Process::is_ours())) return;
+  if (fd < 0) return;
+  if (DescriptorTable::known(fd) != nullptr) {
+    if (!Process::is_ours()) return;
+    DescriptorTable::distrust();
+  }
+  descriptor_replaced(fd, mark);
+}
+
+void descriptor_replaced(int fd, DescriptorTable::Mark mark) {
   leave_sets(fd, DescriptorTable::known(fd));
   Connection* const stale = as_connection(DescriptorTable::exchange(fd, mark));
   if (stale != nullptr) stale->drop_descriptor();
 }
 
+bool drop_if_stale(int fd) {
+  Connection* const connection = DescriptorTable::known(fd);
+  if (connection == nullptr || !Process::is_ours() || !connection->try_enter()) return false;
+  const bool is_stale = smc::socket_cookie(fd) != connection->slot()->cookie.load();
+  if (is_stale && DescriptorTable::known(fd) == connection) {
+    descriptor_made(fd);
+  }
+  connection->leave();
+  return is_stale;
+}
+
 void descriptor_changed(int fd, DescriptorTable::Mark mark) {
-  if (DescriptorTable::known(fd) != nullptr) return descriptor_made(fd, mark);
+  if (DescriptorTable::known(fd) != nullptr) return descriptor_replaced(fd, mark);
   if (fd >= 0) DescriptorTable::exchange(fd, mark);
 }
 
 void descriptor_doubled(int fd, int copy) {
   if (copy < 0) return;
+  (void)drop_if_stale(fd);
   Connection* const connection = DescriptorTable::known(fd);
   if (connection == nullptr) {
     const std::uintptr_t entry = DescriptorTable::get(fd);
@@ -60,7 +82,9 @@ void descriptor_doubled(int fd, int copy) {
   Connection* const stale =
       as_connection(DescriptorTable::exchange(copy, reinterpret_cast<std::uintptr_t>(connection)));
   DescriptorTable::note_used(copy);
-  if (stale != nullptr) stale->drop_descriptor();
+  if (stale == nullptr) return;
+  DescriptorTable::distrust();
+  stale->drop_descriptor();
 }
 
 Closing::Closing(int fd) : fd_(fd) {
@@ -68,6 +92,11 @@ Closing::Closing(int fd) : fd_(fd) {
   if (connection_ == nullptr) {
     if (EpollSets::concerns(fd) && Process::is_ours()) leave_sets(fd, nullptr);
     DescriptorTable::exchange(fd, DescriptorTable::kUnknown);
+    done_ = true;
+    return;
+  }
+  if (connection_->is_shared() && drop_if_stale(fd)) {
+    connection_ = nullptr;
     done_ = true;
     return;
   }

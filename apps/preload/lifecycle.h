@@ -8,11 +8,19 @@
 
 namespace leat::preload {
 
-/// A number was given out by the kernel. What the table had for it was closed behind our back.
+/// A number was given out by the kernel. What the table had for it was closed behind our back, and
+/// the table is doubtful from now on.
 void descriptor_made(int fd, DescriptorTable::Mark mark = DescriptorTable::kUnknown);
+/// The same number for something else, as this library knows.
+void descriptor_replaced(int fd, DescriptorTable::Mark mark);
 /// The same file, that has become something else by connect() or listen(): what it was registered
 /// for in epoll sets before that stays.
 void descriptor_changed(int fd, DescriptorTable::Mark mark);
+
+/// Asks the kernel whether `fd` is still what the table has for it. True: it was another file,
+/// closed past this library, and is now what it is; from then on every use of a descriptor asks
+/// (see Held). One system call; errno is kept.
+bool drop_if_stale(int fd);
 
 /// `copy` is the same socket as `fd`.
 void descriptor_doubled(int fd, int copy);

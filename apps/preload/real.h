@@ -2,15 +2,19 @@
 #pragma once
 
 #include <aio.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pty.h>
 #include <sched.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/select.h>
 #include <sys/sendfile.h>
 #include <sys/signalfd.h>
@@ -126,6 +130,7 @@ void* Real<Function>::look_up() const {
   FUNCTION(fork)                             \
   FUNCTION(_Fork)                            \
   FUNCTION(daemon)                           \
+  FUNCTION(forkpty)                          \
   FUNCTION(execve)                           \
   FUNCTION(execveat)                         \
   FUNCTION(posix_spawn_file_actions_adddup2) \
@@ -146,7 +151,36 @@ void* Real<Function>::look_up() const {
   FUNCTION(freopen)                          \
   FUNCTION(freopen64)                        \
   FUNCTION(pclose)                           \
-  FUNCTION(vdprintf)
+  FUNCTION(vdprintf)                         \
+  /* descriptors of other things */          \
+  FUNCTION(open)                             \
+  FUNCTION(open64)                           \
+  FUNCTION(openat)                           \
+  FUNCTION(openat64)                         \
+  FUNCTION(creat)                            \
+  FUNCTION(creat64)                          \
+  FUNCTION(mkstemp)                          \
+  FUNCTION(mkstemp64)                        \
+  FUNCTION(mkostemp)                         \
+  FUNCTION(mkostemp64)                       \
+  FUNCTION(mkstemps)                         \
+  FUNCTION(mkstemps64)                       \
+  FUNCTION(mkostemps)                        \
+  FUNCTION(mkostemps64)                      \
+  FUNCTION(shm_open)                         \
+  FUNCTION(memfd_create)                     \
+  FUNCTION(posix_openpt)                     \
+  FUNCTION(pipe)                             \
+  FUNCTION(pipe2)                            \
+  FUNCTION(eventfd)                          \
+  FUNCTION(timerfd_create)                   \
+  FUNCTION(signalfd)                         \
+  FUNCTION(inotify_init)                     \
+  FUNCTION(inotify_init1)                    \
+  FUNCTION(pidfd_open)                       \
+  FUNCTION(fileno)                           \
+  FUNCTION(fileno_unlocked)                  \
+  FUNCTION(dirfd)
 
 namespace real {
 #define LEAT_DECLARE_REAL(name) extern constinit Real<decltype(::name)> name;
