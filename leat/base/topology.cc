@@ -17,9 +17,10 @@ namespace leat {
 namespace {
 
 using Contents = std::optional<std::string>;
+using FileReader = Topology::FileReader;
 
 /// The text of a small file, nothing if there is no such file.
-Result<Contents> read_if_there(const std::string& path) {
+Result<Contents> read_own_file(const std::string& path) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd && (errno == ENOENT || errno == ENOTDIR)) return Contents();
   if (!fd) return Error::from_errno(errno, "open " + path);
@@ -38,7 +39,8 @@ Error in_file(const std::string& path, const Error& error) {
   return Error(error.code(), path + ": " + error.context());
 }
 
-Result<CpuSet> read_list(const std::string& path, const CpuSet& if_missing) {
+Result<CpuSet> read_list(const FileReader& read_if_there, const std::string& path,
+                         const CpuSet& if_missing) {
   auto text = read_if_there(path);
   if (!text) return text.error();
   if (!*text) return if_missing;
@@ -48,7 +50,7 @@ Result<CpuSet> read_list(const std::string& path, const CpuSet& if_missing) {
 }
 
 /// A number alone in its file. The kernel writes -1 for what it does not know.
-Result<int> read_number(const std::string& path, int if_missing) {
+Result<int> read_number(const FileReader& read_if_there, const std::string& path, int if_missing) {
   auto text = read_if_there(path);
   if (!text) return text.error();
   if (!*text) return if_missing;
@@ -61,13 +63,14 @@ Result<int> read_number(const std::string& path, int if_missing) {
   return static_cast<int>(*number);
 }
 
-Result<Topology::Cpu> read_cpu(const std::string& directory, int number, const CpuSet& online) {
+Result<Topology::Cpu> read_cpu(const FileReader& files, const std::string& directory, int number,
+                               const CpuSet& online) {
   const std::string topology = directory + "/cpu" + std::to_string(number) + "/topology/";
-  const auto package = read_number(topology + "physical_package_id", 0);
+  const auto package = read_number(files, topology + "physical_package_id", 0);
   if (!package) return package.error();
-  const auto core = read_number(topology + "core_id", number);
+  const auto core = read_number(files, topology + "core_id", number);
   if (!core) return core.error();
-  auto siblings = read_list(topology + "thread_siblings_list", CpuSet::of(number));
+  auto siblings = read_list(files, topology + "thread_siblings_list", CpuSet::of(number));
   if (!siblings) return siblings.error();
   *siblings &= online;
   siblings->add(number);
@@ -79,12 +82,13 @@ Result<Topology::Cpu> read_cpu(const std::string& directory, int number, const C
 }
 
 /// NUMA nodes are numbered like CPUs and listed in the same form.
-Result<void> read_nodes(const std::string& directory, std::vector<Topology::Cpu>& cpus) {
-  const auto nodes = read_list(directory + "/online", CpuSet());
+Result<void> read_nodes(const FileReader& files, const std::string& directory,
+                        std::vector<Topology::Cpu>& cpus) {
+  const auto nodes = read_list(files, directory + "/online", CpuSet());
   if (!nodes) return nodes.error();
   for (const int node : *nodes) {
     const std::string path = directory + "/node" + std::to_string(node) + "/cpulist";
-    const auto members = read_list(path, CpuSet());
+    const auto members = read_list(files, path, CpuSet());
     if (!members) return members.error();
     for (Topology::Cpu& cpu : cpus) {
       if (members->contains(cpu.number)) cpu.node = node;
@@ -96,18 +100,25 @@ Result<void> read_nodes(const std::string& directory, std::vector<Topology::Cpu>
 }  // namespace
 
 Result<Topology> Topology::read(const std::string& sysfs_root) {
+  return read(sysfs_root, read_own_file, CpuSet::available);
+}
+
+Result<Topology> Topology::read(const std::string& sysfs_root, const FileReader& read_if_there,
+                                const std::function<Result<CpuSet>()>& otherwise) {
   const std::string devices = sysfs_root + "/devices/system";
   Topology topology;
-  auto online = read_list(devices + "/cpu/online", CpuSet());
-  if (online && online->empty()) online = CpuSet::available();
+  auto online = read_list(read_if_there, devices + "/cpu/online", CpuSet());
+  if (online && online->empty()) online = otherwise();
   if (!online) return online.error();
   topology.online = std::move(*online);
   for (const int number : topology.online) {
-    auto cpu = read_cpu(devices + "/cpu", number, topology.online);
+    auto cpu = read_cpu(read_if_there, devices + "/cpu", number, topology.online);
     if (!cpu) return cpu.error();
     topology.cpus.push_back(std::move(*cpu));
   }
-  if (auto nodes = read_nodes(devices + "/node", topology.cpus); !nodes) return nodes.error();
+  if (auto nodes = read_nodes(read_if_there, devices + "/node", topology.cpus); !nodes) {
+    return nodes.error();
+  }
   return topology;
 }
 

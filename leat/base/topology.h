@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +28,14 @@ struct Topology {
   /// this thread may use, a CPU is a core of its own in package 0 on node 0. A file that is there
   /// and cannot be read or understood is an error.
   [[nodiscard]] static Result<Topology> read(const std::string& sysfs_root = "/sys");
+
+  /// The text of a file, nothing if there is no such file.
+  using FileReader = std::function<Result<std::optional<std::string>>(const std::string& path)>;
+  /// The same from files that `read_if_there` gives, for a machine that is recorded or made up.
+  /// `otherwise` are the CPUs that count as online where nothing says which are.
+  [[nodiscard]] static Result<Topology> read(const std::string& sysfs_root,
+                                             const FileReader& read_if_there,
+                                             const std::function<Result<CpuSet>()>& otherwise);
 
   /// nullptr if `cpu` is not online.
   [[nodiscard]] const Cpu* find(int cpu) const;

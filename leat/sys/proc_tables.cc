@@ -1,0 +1,210 @@
+#include "leat/sys/proc_tables.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <utility>
+
+#include "leat/base/cpu_set.h"
+#include "leat/base/internal/text_cursor.h"
+
+namespace leat::sys {
+namespace {
+
+/// Cuts a text into lines and a line into words; knows the line's number for errors.
+class Lines {
+ public:
+  Lines(const char* what, std::string_view text) : what_(what), rest_(text) {}
+
+  std::optional<std::string_view> next() {
+    if (rest_.empty()) return std::nullopt;
+    ++number_;
+    const std::size_t end = rest_.find('\n');
+    const std::string_view line = rest_.substr(0, end);
+    rest_.remove_prefix(end == std::string_view::npos ? rest_.size() : end + 1);
+    return line;
+  }
+  [[nodiscard]] Error error(std::string_view line) const {
+    return Error::from_errno(EBADMSG, std::string(what_) + " line " + std::to_string(number_) +
+                                          ": " + leat::internal::quoted(line));
+  }
+
+ private:
+  const char* what_;
+  std::string_view rest_;
+  int number_ = 0;
+};
+
+std::string_view take_word(std::string_view& line) {
+  line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
+  const std::size_t end = std::min(line.find_first_of(" \t"), line.size());
+  const std::string_view word = line.substr(0, end);
+  line.remove_prefix(end);
+  return word;
+}
+
+template <typename T>
+std::optional<T> number_of(std::string_view word, int base = 10) {
+  T number{};
+  const auto parsed = std::from_chars(word.data(), word.data() + word.size(), number, base);
+  if (word.empty() || parsed.ec != std::errc() || parsed.ptr != word.data() + word.size()) {
+    return std::nullopt;
+  }
+  return number;
+}
+
+/// "CPU0 CPU1 CPU3"
+std::optional<std::vector<int>> cpu_heads(std::string_view line) {
+  std::vector<int> cpus;
+  for (auto word = take_word(line); !word.empty(); word = take_word(line)) {
+    if (!word.starts_with("CPU")) return std::nullopt;
+    const auto cpu = number_of<int>(word.substr(3));
+    if (!cpu || *cpu < 0 || *cpu >= CpuSet::kMaxCpus) return std::nullopt;
+    cpus.push_back(*cpu);
+  }
+  return cpus;
+}
+
+/// Exactly `count` numbers, as the head line promised.
+std::optional<std::vector<std::uint64_t>> counts_of(std::string_view& line, std::size_t count) {
+  std::vector<std::uint64_t> counts;
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto value = number_of<std::uint64_t>(take_word(line));
+    if (!value) return std::nullopt;
+    counts.push_back(*value);
+  }
+  return counts;
+}
+
+std::string_view trimmed(std::string_view text) {
+  text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
+  return text.substr(0, text.find_last_not_of(' ') + 1);
+}
+
+/// The names stand last, two spaces after the chip's columns, with ", " between them
+/// (kernel/irq/proc.c, show_interrupts()).
+std::vector<std::string> actions_of(std::string_view line) {
+  line = trimmed(line);
+  const std::size_t gap = line.rfind("  ");
+  if (gap == std::string_view::npos) return {};
+  std::vector<std::string> actions;
+  for (std::string_view rest = trimmed(line.substr(gap));;) {
+    const std::size_t comma = rest.find(", ");
+    actions.emplace_back(rest.substr(0, comma));
+    if (comma == std::string_view::npos) return actions;
+    rest.remove_prefix(comma + 2);
+  }
+}
+
+}  // namespace
+
+Result<InterruptTable> parse_interrupts(std::string_view text) {
+  Lines lines("/proc/interrupts", text);
+  InterruptTable table;
+  const std::string_view head = lines.next().value_or("");
+  auto cpus = cpu_heads(head);
+  if (!cpus || cpus->empty()) return lines.error(head);
+  table.cpus = *std::move(cpus);
+  while (const auto line = lines.next()) {
+    std::string_view rest = *line;
+    std::string_view label = take_word(rest);
+    if (label.empty()) continue;
+    if (!label.ends_with(':')) return lines.error(*line);
+    label.remove_suffix(1);
+    const auto number = number_of<int>(label);
+    if (!number) continue;  // NMI, LOC and other sums of the architecture.
+    auto counts = counts_of(rest, table.cpus.size());
+    if (!counts) return lines.error(*line);
+    table.lines.push_back(
+        {.number = *number, .counts = *std::move(counts), .actions = actions_of(rest)});
+  }
+  return table;
+}
+
+Result<std::vector<SoftnetLine>> parse_softnet(std::string_view text) {
+  // Columns from 0: 0 processed, 1 dropped, 2 squeezed, 9 received_rps, 10 flow limit, 12 CPU,
+  // 13 and 14 the two halves of the backlog.
+  Lines lines("/proc/net/softnet_stat", text);
+  std::vector<SoftnetLine> table;
+  while (const auto line = lines.next()) {
+    std::vector<std::uint64_t> columns;
+    std::string_view rest = *line;
+    for (auto word = take_word(rest); !word.empty(); word = take_word(rest)) {
+      const auto value = number_of<std::uint64_t>(word, 16);
+      if (!value) return lines.error(*line);
+      columns.push_back(*value);
+    }
+    if (columns.size() < 3) return lines.error(*line);
+    const auto column = [&](std::size_t index) {
+      return index < columns.size() ? std::optional(columns[index]) : std::nullopt;
+    };
+    const std::uint64_t cpu = column(12).value_or(table.size());
+    if (cpu >= CpuSet::kMaxCpus) return lines.error(*line);
+    table.push_back({.cpu = static_cast<int>(cpu),
+                     .processed = columns[0],
+                     .dropped = columns[1],
+                     .squeezed = columns[2],
+                     .received_rps = column(9),
+                     .flow_limit = column(10),
+                     .input_queue = column(13),
+                     .process_queue = column(14)});
+  }
+  return table;
+}
+
+Result<SoftirqTable> parse_softirqs(std::string_view text) {
+  Lines lines("/proc/softirqs", text);
+  SoftirqTable table;
+  const std::string_view head = lines.next().value_or("");
+  auto cpus = cpu_heads(head);
+  if (!cpus || cpus->empty()) return lines.error(head);
+  table.cpus = *std::move(cpus);
+  while (const auto line = lines.next()) {
+    std::string_view rest = *line;
+    std::string_view label = take_word(rest);
+    if (label.empty()) continue;
+    auto counts = counts_of(rest, table.cpus.size());
+    if (!label.ends_with(':') || !counts) return lines.error(*line);
+    label.remove_suffix(1);
+    table.lines.push_back({.name = std::string(label), .counts = *std::move(counts)});
+  }
+  return table;
+}
+
+Result<NamedNumbers> parse_protocol_counters(std::string_view text) {
+  Lines lines("protocol counters", text);
+  NamedNumbers counters;
+  while (const auto names = lines.next()) {
+    if (names->empty()) continue;
+    const auto values = lines.next();
+    std::string_view names_rest = *names;
+    std::string_view values_rest = values.value_or("");
+    const std::string_view protocol = take_word(names_rest);
+    if (!protocol.ends_with(':') || take_word(values_rest) != protocol) return lines.error(*names);
+    const std::string prefix = std::string(protocol.substr(0, protocol.size() - 1)) + ".";
+    for (auto name = take_word(names_rest); !name.empty(); name = take_word(names_rest)) {
+      const std::string_view word = take_word(values_rest);
+      if (word.starts_with('-') && number_of<std::int64_t>(word)) continue;
+      const auto value = number_of<std::uint64_t>(word);
+      if (!value) return lines.error(*values);
+      counters.push_back({prefix + std::string(name), *value});
+    }
+  }
+  return counters;
+}
+
+Result<NamedNumbers> parse_name_value_lines(std::string_view text) {
+  Lines lines("/proc/net/snmp6", text);
+  NamedNumbers counters;
+  while (const auto line = lines.next()) {
+    std::string_view rest = *line;
+    const std::string_view name = take_word(rest);
+    if (name.empty()) continue;
+    const auto value = number_of<std::uint64_t>(take_word(rest));
+    if (!value) return lines.error(*line);
+    counters.push_back({std::string(name), *value});
+  }
+  return counters;
+}
+
+}  // namespace leat::sys
