@@ -36,6 +36,8 @@ Command add_predict(CLI::App& app);
 Command add_run(CLI::App& app);
 Command add_ss(CLI::App& app);
 Command add_smc(CLI::App& app);
+/// Of builds with leat/host.
+Command add_path(CLI::App& app);
 
 /// One line on stderr, "leat serve: MESSAGE"; returns kFailure.
 int fail(std::string_view command, std::string_view message);

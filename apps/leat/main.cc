@@ -89,9 +89,13 @@ int main(int argc, char** argv) {
     CLI::App app("Leat: a high-performance network stack for Linux servers", "leat");
     app.set_version_flag("--version", "leat " LEAT_VERSION);
     app.get_formatter()->column_width(34);
-    const std::vector<Command> commands{leat::app::add_serve(app),   leat::app::add_load(app),
-                                        leat::app::add_predict(app), leat::app::add_run(app),
-                                        leat::app::add_ss(app),      leat::app::add_smc(app)};
+    const std::vector<Command> commands{
+        leat::app::add_serve(app), leat::app::add_load(app), leat::app::add_predict(app),
+        leat::app::add_run(app),   leat::app::add_ss(app),   leat::app::add_smc(app),
+#ifdef LEAT_HAS_HOST
+        leat::app::add_path(app),
+#endif
+    };
     app.add_subcommand("help", "Explain a command");
     return run_command(app, commands, argc, argv);
   } catch (const std::exception& e) {
