@@ -21,6 +21,7 @@ ssize_t told(ssize_t result) {
 
 template <typename Native>
 ssize_t receive_or(int fd, const iovec* parts, std::size_t count, int flags, Native native) {
+  cancellation_point();
   const Held held(fd);
   if (!held) return native();
   ssize_t result = 0;

@@ -33,6 +33,7 @@ bool write_natively(Connection& connection, int fd, Native native, ssize_t& resu
 
 template <typename Native>
 ssize_t send_or(int fd, const msghdr& message, int flags, Native native) {
+  cancellation_point();
   const Held held(fd);
   if (!held || message.msg_iovlen > IOV_MAX) return native();
   ssize_t result = 0;

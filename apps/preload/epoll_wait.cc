@@ -12,6 +12,7 @@
 #include "apps/preload/deadline.h"
 #include "apps/preload/descriptor_table.h"
 #include "apps/preload/epoll_sets.h"
+#include "apps/preload/held.h"
 #include "apps/preload/lifecycle.h"
 #include "apps/preload/real.h"
 #include "apps/preload/spinner.h"
@@ -135,6 +136,7 @@ int wait(int epfd, epoll_event* events, int room, const sigset_t* mask, bool is_
          MakeDeadline make_deadline, Native native) {
   EpollSet* const set = EpollSets::find(epfd);
   if (set == nullptr || room <= 0) return native();
+  cancellation_point();
   const EpollCall call{*set, epfd, events, room, mask, is_fine};
   if (!set->is_plain()) return wait_looking(call, make_deadline());
   // Only another thread could make it a set with rings meanwhile.

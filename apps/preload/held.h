@@ -1,11 +1,20 @@
 // Internal: the connection behind a descriptor, held for one call.
 #pragma once
 
+#include <pthread.h>
+#include <sys/single_threaded.h>
+
 #include "apps/preload/connection.h"
 #include "apps/preload/descriptor_table.h"
 #include "apps/preload/lifecycle.h"
 
 namespace leat::preload {
+
+/// In front of what is a cancellation point of the C library's: a call that is served from a ring
+/// makes none of its system calls. Holds nothing.
+inline void cancellation_point() {
+  if (__libc_single_threaded == 0) pthread_testcancel();
+}
 
 /// Another thread may close the descriptor while this one comes: found, held, and found again, it
 /// is the right one.

@@ -9,13 +9,21 @@
 namespace leat::preload {
 
 /// Holds EndControl::tx_lock or rx_lock. is_held() is false if this very thread holds it already: a
-/// signal handler has come in between, and must not wait for itself.
+/// signal handler has come in between, and must not wait for itself. If the handler left by
+/// siglongjmp() the block that held the lock is gone, and was_dead() says that it was taken from
+/// it.
 class LaneLock {
  public:
   explicit LaneLock(std::atomic<std::uint32_t>& word)
-      : lock_(word),
-        result_(lock_.lock(Process::this_thread())),
-        is_held_(result_ != smc::LockResult::kHeldByCaller) {}
+      : lock_(word), result_(lock_.lock(Process::this_thread())), word_(&word) {
+    if (result_ == smc::LockResult::kHeldByCaller) [[unlikely]] {
+      if (!was_left()) return;
+      result_ = smc::LockResult::kTakenFromDead;
+    }
+    is_held_ = true;
+    before_ = last_;
+    last_ = {word_, this};
+  }
   LaneLock(const LaneLock&) = delete;
   LaneLock& operator=(const LaneLock&) = delete;
   ~LaneLock() { release(); }
@@ -23,14 +31,26 @@ class LaneLock {
   [[nodiscard]] bool is_held() const { return is_held_; }
   [[nodiscard]] bool was_dead() const { return result_ == smc::LockResult::kTakenFromDead; }
   void release() {
-    if (is_held_) lock_.unlock();
+    if (!is_held_) return;
     is_held_ = false;
+    last_ = before_;
+    lock_.unlock();
   }
 
  private:
+  /// Which lock a thread has taken last, and where on its stack that is written.
+  struct Place {
+    const std::atomic<std::uint32_t>* word = nullptr;
+    const LaneLock* holder = nullptr;
+  };
+  [[nodiscard]] bool was_left() const;
+
   smc::DirectionLock lock_;
   smc::LockResult result_;
-  bool is_held_;
+  bool is_held_ = false;
+  const std::atomic<std::uint32_t>* word_;
+  Place before_;
+  static constinit thread_local Place last_;
 };
 
 /// The receiving half, `fd` being one of its descriptors. What a holder that died in it has begun

@@ -10,6 +10,7 @@
 
 #include "apps/preload/deadline.h"
 #include "apps/preload/epoll_sets.h"
+#include "apps/preload/held.h"
 #include "apps/preload/real.h"
 #include "apps/preload/watch_list.h"
 
@@ -94,6 +95,7 @@ int poll_looking(const PollCall& call, WatchList& list, const Deadline& deadline
 
 template <typename MakeDeadline, typename Native>
 int poll(const PollCall& call, MakeDeadline make_deadline, Native native) {
+  cancellation_point();
   WatchList list(call.count);
   for (nfds_t i = 0; i < call.count; ++i) {
     const pollfd& one = call.fds[i];

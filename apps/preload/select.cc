@@ -13,6 +13,7 @@
 
 #include "apps/preload/deadline.h"
 #include "apps/preload/epoll_sets.h"
+#include "apps/preload/held.h"
 #include "apps/preload/real.h"
 #include "apps/preload/watch_list.h"
 
@@ -168,6 +169,7 @@ int select_looking(int end, const SelectSets& sets, WatchList& list, const Deadl
 template <typename Native>
 int select(int end, fd_set* read, fd_set* write, fd_set* except, const Deadline& deadline,
            const sigset_t* mask, Native native) {
+  cancellation_point();
   if (end <= 0 || end > (1 << 20)) return native();
   const SelectSets sets(end, read, write, except);
   if (!sets.is_valid()) return native();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <linux/futex.h>
+#include <signal.h>
 #include <sys/syscall.h>
 
 #include <atomic>
@@ -18,13 +19,15 @@ namespace leat::preload {
 class SetLock {
  public:
   /// False if this very thread holds it.
-  [[nodiscard]] bool lock() {
+  [[nodiscard]] __attribute__((always_inline)) bool lock() {
+    const void* const frame = __builtin_frame_address(0);
     std::uint32_t free = 0;
     if (!state_.compare_exchange_strong(free, 1, std::memory_order_acquire)) {
-      if (owner_.load(std::memory_order_relaxed) == self()) return false;
+      if (owner_.load(std::memory_order_relaxed) == self()) return was_left(frame);
       wait();
     }
     owner_.store(self(), std::memory_order_relaxed);
+    frame_ = frame;
     return true;
   }
   void unlock() {
@@ -38,6 +41,16 @@ class SetLock {
   }
 
  private:
+  // A handler left by siglongjmp(): what it had interrupted lay here, or below, where nothing is
+  // any more. On a stack of its own a handler lies anywhere.
+  bool was_left(const void* frame) {
+    if (frame < frame_) return false;
+    stack_t stack{};
+    smc::internal::raw_syscall(SYS_sigaltstack, 0, smc::internal::raw_argument(&stack));
+    if ((stack.ss_flags & SS_ONSTACK) != 0) return false;
+    frame_ = frame;
+    return true;
+  }
   // An address that no other thread has; it stays the same in a forked child.
   static const void* self() {
     static thread_local char mark;
@@ -56,6 +69,7 @@ class SetLock {
 
   std::atomic<std::uint32_t> state_{0};
   std::atomic<const void*> owner_{nullptr};
+  const void* frame_ = nullptr;  ///< The owner's place on its stack.
 };
 
 }  // namespace leat::preload

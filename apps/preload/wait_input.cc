@@ -23,12 +23,12 @@ namespace {
 using smc::internal::raw_argument;
 using smc::internal::raw_syscall;
 
-/// Longest that a thread sleeps without a look whether the peer has gone. A signal that is handled
-/// between two slices interrupts nothing, as one just before a recv() does; so not a round number,
-/// at which timers of the program's are likely to end.
-constexpr std::int64_t kSlice = 47'000'000;
-/// After so many it sleeps in TCP, and needs to look no more.
-constexpr int kSlices = 3;
+/// After about so long it sleeps in TCP, which tells of a peer that has gone. A signal that is
+/// handled between the two interrupts nothing, as one just before a recv() does: from the end of
+/// the time to the thread's next instruction it is 70 us. There is one such moment in a call, and
+/// it is another one each time, for a timer of the program's may be of any length: up to 34 ms
+/// more.
+constexpr std::int64_t kShortest = 50'000'000;
 constexpr long kFutexWaitv = 449;  ///< SYS_futex_waitv, Linux 5.16.
 
 /// include/uapi/linux/futex.h, which is older here than kernels are.
@@ -48,12 +48,6 @@ timespec to_timespec(std::int64_t nanoseconds) {
 
 void count(std::uint64_t& counter) {
   std::atomic_ref<std::uint64_t>(counter).fetch_add(1, std::memory_order_relaxed);
-}
-
-bool has_something(int fd) {
-  pollfd one{fd, POLLIN | POLLRDHUP, 0};
-  const timespec none{};
-  return raw_syscall(SYS_ppoll, raw_argument(&one), 1, raw_argument(&none)) != 0;
 }
 
 /// A thread that may be cancelled is so only while it sleeps in here: it holds nothing then.
@@ -137,25 +131,23 @@ int sleep_in_kernel(Connection& connection, int fd, const InputWait& wait) {
 int sleep_on_futex(Connection& connection, int fd, const InputWait& wait) {
   std::atomic<std::uint32_t>& word = connection.mine().wait;
   const bool has_limit = wait.deadline != 0;
-  for (int slice = 0; slice < kSlices; ++slice) {
-    const std::uint32_t value =
-        word.fetch_or(smc::kWaitFutex, std::memory_order_seq_cst) | smc::kWaitFutex;
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (connection.maybe_readable()) return 0;
-    // Another reader has followed the spans there, and TCP wakes nobody here.
-    if (connection.receiver().lane() == smc::Lane::kTcp) break;
-    std::int64_t until = Spinner::now() + kSlice;
-    if (has_limit) until = std::min(until, wait.deadline);
+  std::int64_t until = Spinner::now();
+  // Scattered bits of the clock are as good as chance.
+  const auto chance = static_cast<std::uint64_t>(until) * 0x9e3779b97f4a7c15ULL >> 39U;
+  until += kShortest + static_cast<std::int64_t>(chance);
+  if (has_limit) until = std::min(until, wait.deadline);
+  const std::uint32_t value =
+      word.fetch_or(smc::kWaitFutex, std::memory_order_seq_cst) | smc::kWaitFutex;
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (connection.maybe_readable()) return 0;
+  // Another reader has followed the spans there, and TCP wakes nobody here.
+  if (connection.receiver().lane() != smc::Lane::kTcp) {
     const int error = sleep_on(word, value, until, has_limit);
     if (error == EINTR) return EINTR;
-    if (error == ENOSYS) {
-      has_waitv.store(false, std::memory_order_relaxed);
-      break;
-    }
+    if (error == ENOSYS) has_waitv.store(false, std::memory_order_relaxed);
     // Woken, or the word has changed: somebody else's mark, or it was taken.
-    if (error != ETIMEDOUT) return 0;
-    if (has_limit && Spinner::now() >= wait.deadline) return EAGAIN;
-    if (has_something(fd)) return 0;
+    if (error != ETIMEDOUT && error != ENOSYS) return 0;
+    if (has_limit && until == wait.deadline) return EAGAIN;
   }
   return sleep_in_kernel(connection, fd, wait);
 }
