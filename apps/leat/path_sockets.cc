@@ -92,13 +92,13 @@ std::string listening_line(const Inventory& inventory, const Bundle& bundle) {
   return text + ", " + owners_text(inventory, bundle.owners());
 }
 
-std::string connected_line(const Inventory& inventory, const Bundle& bundle) {
+std::string connected_line(const Inventory& inventory, const std::string& name,
+                           const Bundle& bundle) {
   const SocketEntry& first = *bundle.entries.front();
   std::string text = bundle.entries.size() == 1
-                         ? fmt::format("{} {} <- {}", protocol_text(first),
+                         ? fmt::format("{} {}, peer {}", protocol_text(first),
                                        first.socket.local.to_text(), first.socket.peer.to_text())
-                         : fmt::format("{} port {}: {} connections", protocol_text(first),
-                                       first.socket.local.port, bundle.entries.size());
+                         : fmt::format("{}: {} connections", name, bundle.entries.size());
   text.append(incoming_text(bundle.incoming()));
   return text + ", " + owners_text(inventory, bundle.owners());
 }
@@ -129,9 +129,15 @@ void add_sockets(TreeText& out, const Inventory& inventory, const std::vector<Fi
   for (const Finding& finding : findings) {
     if (finding.place.starts_with("socket/")) by_place[finding.place].push_back(finding);
   }
-  // Listening ones of an address, and connections of a local port, are one line each.
+  // One line each: those that listen on an address, the connections of a port where somebody
+  // listens, and those to an address elsewhere.
   std::map<std::string, Bundle> listening;
-  std::map<std::pair<std::uint16_t, std::string>, Bundle> connected;
+  std::map<std::string, Bundle> connected;
+  std::set<std::pair<sys::SocketProtocol, std::uint16_t>> served;
+  for (const SocketEntry& entry : *inventory.sockets) {
+    if (!entry.socket.is_listening()) continue;
+    served.emplace(entry.socket.protocol, entry.socket.local.port);
+  }
   for (const SocketEntry& entry : *inventory.sockets) {
     const sys::Socket& socket = entry.socket;
     if (socket.is_listening()) {
@@ -139,7 +145,10 @@ void add_sockets(TreeText& out, const Inventory& inventory, const std::vector<Fi
                             socket.local.to_text())]
           .entries.push_back(&entry);
     } else if (socket.peer.port != 0) {
-      connected[{socket.local.port, protocol_text(entry)}].entries.push_back(&entry);
+      connected[served.contains({socket.protocol, socket.local.port})
+                    ? fmt::format("{} port {}", protocol_text(entry), socket.local.port)
+                    : fmt::format("{} to {}", protocol_text(entry), socket.peer.to_text())]
+          .entries.push_back(&entry);
     }
   }
   out.line(0, fmt::format("Sockets  {}", inventory.sockets->size()));
@@ -151,16 +160,17 @@ void add_sockets(TreeText& out, const Inventory& inventory, const std::vector<Fi
   for (const auto& [key, bundle] : listening) {
     add_bundle(out, listening_line(inventory, bundle), bundle, by_place);
   }
-  std::vector<const Bundle*> largest;
-  for (const auto& [key, bundle] : connected) largest.push_back(&bundle);
-  std::stable_sort(largest.begin(), largest.end(), [](const Bundle* a, const Bundle* b) {
-    return a->entries.size() > b->entries.size();
+  std::vector<const std::pair<const std::string, Bundle>*> largest;
+  for (const auto& named : connected) largest.push_back(&named);
+  std::stable_sort(largest.begin(), largest.end(), [](const auto* a, const auto* b) {
+    return a->second.entries.size() > b->second.entries.size();
   });
   for (std::size_t i = 0; i < std::min(largest.size(), kMostLines); ++i) {
-    add_bundle(out, connected_line(inventory, *largest[i]), *largest[i], by_place);
+    const auto& [name, bundle] = *largest[i];
+    add_bundle(out, connected_line(inventory, name, bundle), bundle, by_place);
   }
   if (largest.size() > kMostLines) {
-    out.line(2, fmt::format("... and {} more local ports (--json has all)",
+    out.line(2, fmt::format("... and {} more ports and peers (--json has all)",
                             largest.size() - kMostLines));
   }
 }

@@ -1,8 +1,10 @@
 #include "leat/host/inventory_json.h"
 
+#include <iterator>
 #include <optional>
 #include <utility>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "leat/host/virtio_features.h"
@@ -212,28 +214,41 @@ Json work_json(const std::vector<CpuWork>& list) {
   return json;
 }
 
-Json sockets_json(const std::vector<SocketEntry>& entries) {
-  Json json = Json::array();
+template <typename T>
+std::string short_text(const Reading<T>& reading) {
+  return reading ? fmt::to_string(*reading) : to_json(reading.unreadable()).dump();
+}
+
+template <typename T>
+std::string short_text(const std::optional<T>& value) {
+  return value ? fmt::to_string(*value) : "null";
+}
+
+/// A line each, and by hand: there may be ten thousands, and a tree of them takes longer to build
+/// than the kernel takes to list them. Nothing in it needs escaping.
+std::string sockets_text(const std::vector<SocketEntry>& entries) {
+  fmt::memory_buffer out;
+  const auto add = [&]<typename... Args>(fmt::format_string<Args...> format, Args&&... args) {
+    fmt::format_to(std::back_inserter(out), format, std::forward<Args>(args)...);
+  };
+  add("[");
+  const char* separator = "\n";
   for (const SocketEntry& entry : entries) {
     const sys::Socket& socket = entry.socket;
-    json.push_back({{"protocol", socket.protocol == sys::SocketProtocol::kTcp ? "tcp" : "udp"},
-                    {"state", socket.state},
-                    {"listening", socket.is_listening()},
-                    {"local", socket.local.to_text()},
-                    {"peer", socket.peer.to_text()},
-                    {"cookie", socket.cookie},
-                    {"inode", socket.inode},
-                    {"uid", socket.uid},
-                    {"receive_queue", socket.receive_queue},
-                    {"send_queue", socket.send_queue},
-                    {"receive_buffer", optional(socket.receive_buffer)},
-                    {"drops", optional(socket.drops)},
-                    {"incoming_cpu", plain(entry.incoming_cpu)},
-                    {"incoming_napi", plain(entry.incoming_napi)},
-                    {"group", optional(entry.group)},
-                    {"owners", entry.owners}});
+    add("{}  {{\"protocol\": \"{}\", \"state\": {}, \"listening\": {}, \"local\": \"{}\", ",
+        separator, socket.protocol == sys::SocketProtocol::kTcp ? "tcp" : "udp", socket.state,
+        socket.is_listening(), socket.local.to_text());
+    add("\"peer\": \"{}\", \"cookie\": {}, \"inode\": {}, \"uid\": {}, \"receive_queue\": {}, ",
+        socket.peer.to_text(), socket.cookie, socket.inode, socket.uid, socket.receive_queue);
+    add("\"send_queue\": {}, \"receive_buffer\": {}, \"drops\": {}, \"incoming_cpu\": {}, ",
+        socket.send_queue, short_text(socket.receive_buffer), short_text(socket.drops),
+        short_text(entry.incoming_cpu));
+    add("\"incoming_napi\": {}, \"group\": {}, \"owners\": [{}]}}", short_text(entry.incoming_napi),
+        short_text(entry.group), fmt::join(entry.owners, ", "));
+    separator = ",\n";
   }
-  return json;
+  add("]");
+  return fmt::to_string(out);
 }
 
 Json owners_json(const std::vector<sys::SocketOwner>& owners) {
@@ -282,22 +297,38 @@ Json findings_json(const std::vector<Finding>& findings) {
 }  // namespace
 
 std::string inventory_json(const Inventory& inventory, const std::vector<Finding>& findings) {
-  Json json{{"kernel", inventory.kernel}, {"topology", topology_json(inventory.topology)}};
-  Json& sysctls = json["sysctls"] = Json::object();
+  std::string text = "{\n";
+  const auto add_text = [&](const char* name, const std::string& value) {
+    text.append(text.size() > 2 ? ",\n " : " ").append("\"").append(name).append("\": ");
+    text.append(value);
+  };
+  const auto add = [&](const char* name, const Json& value) {
+    add_text(name, value.dump(1, ' ', false, Json::error_handler_t::replace));
+  };
+  Json sysctls = Json::object();
   for (const auto& [name, value] : inventory.sysctls) sysctls[name] = plain(value);
-  json["interrupt_cpus"] = inventory.interrupt_cpus;
-  json["cpus"] = to_json(inventory.cpus, work_json);
-  Json& devices = json["devices"] = Json::array();
+  Json devices = Json::array();
   for (const Device& device : inventory.devices) devices.push_back(device_json(device));
-  json["sockets"] = to_json(inventory.sockets, sockets_json);
-  Json& groups = json["reuseport_groups"] = Json::array();
+  Json groups = Json::array();
   for (const ReuseportGroup& group : inventory.groups) groups.push_back(group.sockets);
-  json["owners"] = to_json(inventory.owners, owners_json);
-  json["processes_unreadable"] = inventory.processes_unreadable;
-  json["irqbalance"] = inventory.irqbalance;
-  json["protocols"] = to_json(inventory.protocols, numbers);
-  json["findings"] = findings_json(findings);
-  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+  add("kernel", inventory.kernel);
+  add("topology", topology_json(inventory.topology));
+  add("sysctls", sysctls);
+  add("interrupt_cpus", inventory.interrupt_cpus);
+  add("cpus", to_json(inventory.cpus, work_json));
+  add("devices", devices);
+  if (inventory.sockets) {
+    add_text("sockets", sockets_text(*inventory.sockets));
+  } else {
+    add("sockets", to_json(inventory.sockets.unreadable()));
+  }
+  add("reuseport_groups", groups);
+  add("owners", to_json(inventory.owners, owners_json));
+  add("processes_unreadable", inventory.processes_unreadable);
+  add("irqbalance", inventory.irqbalance);
+  add("protocols", to_json(inventory.protocols, numbers));
+  add("findings", findings_json(findings));
+  return text + "\n}";
 }
 
 }  // namespace leat::host

@@ -57,6 +57,7 @@ Result<void> LiveMachine::write_file(const std::string& path, std::string_view t
 Result<std::vector<std::string>> LiveMachine::list(const std::string& path) {
   const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), ::closedir);
   if (directory == nullptr) return Error::from_errno(errno, "open " + path);
+  links_.reset();  // What is listed next may be another process of the same number.
   std::vector<std::string> names;
   for (;;) {
     errno = 0;
@@ -71,8 +72,16 @@ Result<std::vector<std::string>> LiveMachine::list(const std::string& path) {
 }
 
 Result<std::string> LiveMachine::read_link(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  const std::string_view directory = std::string_view(path).substr(0, slash + 1);
+  if (!links_ || directory != links_path_) {
+    links_path_ = directory;
+    links_ = UniqueFd(::open(links_path_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!links_) return Error::from_errno(errno, "read the link " + path);
+  }
   std::array<char, PATH_MAX> target;
-  const ssize_t n = ::readlink(path.c_str(), target.data(), target.size());
+  const ssize_t n =
+      ::readlinkat(links_.get(), path.c_str() + slash + 1, target.data(), target.size());
   if (n < 0) return Error::from_errno(errno, "read the link " + path);
   return std::string(target.data(), static_cast<std::size_t>(n));
 }

@@ -38,6 +38,10 @@ class LiveMachine final : public Machine {
   std::map<NetlinkRequest::Protocol, std::unique_ptr<internal::NetlinkSocket>> sockets_;
   std::map<std::string, std::uint16_t> families_;
   UniqueFd ioctl_socket_;
+  /// The directory of the last link that was read: thousands of descriptors stand in the same one,
+  /// and a path through /proc costs more than the link.
+  UniqueFd links_;
+  std::string links_path_;
   UniqueFd process_;  ///< pidfd of the last process asked for socket options
   int process_id_ = 0;
 };
