@@ -66,6 +66,11 @@ Result<void> FakeKernel::write_file(const std::string& path, std::string_view te
   if (at->is_object()) {
     return Error::from_errno(static_cast<int>(number_in(*at, "error", EIO)), "open " + path);
   }
+  for (const Json& begin : root_["behaviour"].value("read_only", Json::array())) {
+    if (begin.is_string() && path.starts_with(begin.get_ref<const std::string&>())) {
+      return Error::from_errno(EROFS, "open " + path);
+    }
+  }
   const std::string_view name = std::string_view(path).substr(path.rfind('/') + 1);
   if (path.starts_with(kNet)) {
     if (name == "rps_cpus") return write_mask(path, text, true);

@@ -13,7 +13,8 @@ namespace leat::sys::internal {
 
 /// The rules of a made-up kernel; `root` is the recording, which must outlive it. Its member
 /// "behaviour" may have: "housekeeping" (a CPU list), "ring_multiple", "ring_power_of_two",
-/// "rss_set" ("netlink", "ioctl", "none"), "managed_irqs" (numbers whose affinity is fixed).
+/// "rss_set" ("netlink", "ioctl", "none"), "managed_irqs" (numbers whose affinity is fixed),
+/// "read_only" (beginnings of paths that are mounted so).
 class FakeKernel {
  public:
   explicit FakeKernel(Json& root) : root_(root) {}
