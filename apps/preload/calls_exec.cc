@@ -40,7 +40,10 @@ void before_exec(int directory, const char* path, char* const environment[]) {
     if (!held) continue;
     if (!knows) carries = image_carries_us(directory, path, environment);
     knows = true;
-    if (carries && (!held->is_shared() || broker_holds(*held))) continue;
+    if (carries && (!held->is_shared() || broker_holds(*held))) {
+      if (held->is_shared()) held->wakes_heirs();
+      continue;
+    }
     fold_for_good(*held, fd, smc::FallbackReason::kPassedOn);
   }
   errno = error;

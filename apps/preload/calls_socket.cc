@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include "apps/preload/epoll_sets.h"
 #include "apps/preload/fold.h"
 #include "apps/preload/held.h"
 #include "apps/preload/lane_lock.h"
@@ -13,6 +14,36 @@
 #include "apps/preload/send.h"
 
 using namespace leat::preload;
+
+namespace {
+
+// A reset, whatever lies in rings. The socket stays what it is, in epoll sets too, and every
+// descriptor of it is to be looked at anew.
+int disconnect(Connection& connection, int fd, const sockaddr* name, socklen_t size) {
+  const bool is_shared = connection.is_shared();
+  if (is_shared) {
+    connection.mine().flags.fetch_or(leat::smc::kFlagReset | leat::smc::kFlagFoldOutput,
+                                     std::memory_order_acq_rel);
+  }
+  const int result = real::connect(fd, name, size);
+  const int error = errno;
+  if (is_shared) wake_by_futex(connection);
+  if (result == 0) {
+    // Its cookie may be known to the broker: a new connection of it would get the old segment.
+    connection.pin(leat::smc::FallbackReason::kNotEstablished);
+    EpollSets::disconnected(connection);
+    for (int other = 0; other < DescriptorTable::end(); ++other) {
+      if (DescriptorTable::replace(other, reinterpret_cast<std::uintptr_t>(&connection),
+                                   DescriptorTable::kConnecting)) {
+        connection.drop_descriptor();
+      }
+    }
+  }
+  errno = error;
+  return result;
+}
+
+}  // namespace
 
 LEAT_INTERPOSED int socket(int domain, int type, int protocol) noexcept {
   const int fd = real::socket(domain, type, protocol);
@@ -35,15 +66,9 @@ LEAT_INTERPOSED int connect(int fd, const sockaddr* name, socklen_t size) {
   {
     const Held held(fd);
     if (held && name != nullptr && size >= sizeof(sa_family_t) && name->sa_family == AF_UNSPEC) {
-      fold_for_good(*held, fd, leat::smc::FallbackReason::kNotEstablished);
+      return disconnect(*held, fd, name, size);
     }
-    if (held) {
-      const int result = real::connect(fd, name, size);
-      if (result == 0 && name->sa_family == AF_UNSPEC) {
-        descriptor_replaced(fd, DescriptorTable::kUnknown);
-      }
-      return result;
-    }
+    if (held) return real::connect(fd, name, size);
   }
   descriptor_changed(fd, DescriptorTable::kConnecting);
   return real::connect(fd, name, size);

@@ -121,6 +121,9 @@ class Connection {
   void arm();
   /// The mark alone.
   void mark_armed();
+  /// Before exec: who comes after may sleep in the kernel before it knows anything, so from now on
+  /// whatever comes rings.
+  void wakes_heirs();
   /// After that sleep, or instead of it. While other threads sleep on the same end it stays armed.
   void disarm();
   /// Before the rings are read: sets the mark again that a doorbell has taken, if somebody else

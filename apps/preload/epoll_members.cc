@@ -161,6 +161,22 @@ void EpollSet::come_back(Connection& connection) {
   }
 }
 
+// As it was before it became a connection: joined() finds it by its descriptor again.
+void EpollSet::disconnected(Connection& connection) {
+  adopt();
+  for (;;) {
+    const std::uint32_t index = members_.first_of(&connection, -1);
+    if (index == kNoMember) return;
+    Member& member = members_[index];
+    disarm(member);
+    members_.stop_scanning(index);
+    if (member.counted) shared_.fetch_sub(1, std::memory_order_relaxed);
+    member.counted = false;
+    if (member.fd < 0) member.fd = member.look_fd;
+    members_.set_connection(index, nullptr);
+  }
+}
+
 void EpollSet::clear() {
   adopt();
   for (std::uint32_t i = 0; i < members_.end(); ++i) {

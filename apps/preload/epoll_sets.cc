@@ -122,6 +122,16 @@ void EpollSets::move_members(Connection& connection, bool back) {
   }
 }
 
+void EpollSets::disconnected(Connection& connection) {
+  const std::uint32_t end = end_.load(std::memory_order_acquire);
+  for (std::uint32_t i = 0; i < end; ++i) {
+    EpollSet& set = *at(i);
+    if (set.members_.count() == 0 || !set.lock_.lock()) continue;
+    set.disconnected(connection);
+    set.lock_.unlock();
+  }
+}
+
 // The child has a copy of all sets as they are between two calls.
 void EpollSets::before_fork() {
   (void)pool_lock.lock();

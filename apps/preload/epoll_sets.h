@@ -77,6 +77,7 @@ class EpollSet {
   void left(Connection* connection, int fd, int other_fd);
   void leave_kernel(Connection& connection);
   void come_back(Connection& connection);
+  void disconnected(Connection& connection);
   void clear();
   [[nodiscard]] bool stays_armed(const Member& member) const;
   void arm(Member& member);
@@ -118,6 +119,9 @@ class EpollSets {
   }
   /// After epoll_create(). Without room for one more set: its connections stay armed.
   static EpollSet* created(int epfd);
+  /// Of a set that nobody here has made: asks the kernel what is in it, at the first call. None,
+  /// and asked no more, if it holds nothing of this process's.
+  static EpollSet* inherit(int epfd);
 
   /// `connection`, known by `fd`, goes by rings from now on.
   static void shared(Connection& connection, int fd);
@@ -143,6 +147,8 @@ class EpollSets {
   /// and learns them anew after.
   static void leave_for(Connection& connection) { move_members(connection, false); }
   static void come_back(Connection& connection) { move_members(connection, true); }
+  /// The socket stays, and its registrations; what it was connected to is no more.
+  static void disconnected(Connection& connection);
   /// After `to` has become a copy of `from`.
   static void duplicated(int from, int to);
   static void before_fork();

@@ -14,6 +14,7 @@
 #include "apps/preload/epoll_sets.h"
 #include "apps/preload/held.h"
 #include "apps/preload/lifecycle.h"
+#include "apps/preload/process.h"
 #include "apps/preload/real.h"
 #include "apps/preload/spinner.h"
 
@@ -85,6 +86,7 @@ int spin(const EpollCall& call, bool& tried) {
     return found != 0;
   });
   tried = outcome != Spinner::Outcome::kNotTried;
+  if (tried) Process::count_spin(outcome == Spinner::Outcome::kWon);
   return found;
 }
 
@@ -134,7 +136,8 @@ int wait_plainly(EpollSet* set, const EpollCall* call, const Deadline& deadline,
 template <typename Native, typename MakeDeadline>
 int wait(int epfd, epoll_event* events, int room, const sigset_t* mask, bool is_fine,
          MakeDeadline make_deadline, Native native) {
-  EpollSet* const set = EpollSets::find(epfd);
+  EpollSet* set = EpollSets::find(epfd);
+  if (set == nullptr && !EpollSets::concerns(epfd)) set = EpollSets::inherit(epfd);
   if (set == nullptr || room <= 0) return native();
   cancellation_point();
   const EpollCall call{*set, epfd, events, room, mask, is_fine};
@@ -172,6 +175,7 @@ LEAT_INTERPOSED int epoll_create1(int flags) {
 
 LEAT_INTERPOSED int epoll_ctl(int epfd, int operation, int fd, epoll_event* event) {
   EpollSet* set = EpollSets::find(epfd);
+  if (set == nullptr && !EpollSets::concerns(epfd)) set = EpollSets::inherit(epfd);
   if (set != nullptr) return set->control(epfd, operation, fd, event);
   const int result = real::epoll_ctl(epfd, operation, fd, event);
   if (result == 0 && operation == EPOLL_CTL_ADD) {

@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include "apps/preload/connection_pool.h"
+#include "apps/preload/epoll_sets.h"
 #include "apps/preload/held.h"
 #include "apps/preload/lane_lock.h"
 #include "apps/preload/lifecycle.h"
@@ -144,6 +145,8 @@ void fold_descriptors_in(const msghdr& message) {
   for_each_passed(message, [](int fd) {
     const Held held(fd);
     if (held) fold_for_good(*held, fd, smc::FallbackReason::kPassedOn);
+    // Whoever gets a set waits for it as the kernel has it.
+    if (EpollSet* const set = EpollSets::find(fd); set != nullptr) set->make_sticky();
   });
 }
 

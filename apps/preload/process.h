@@ -44,6 +44,14 @@ class Process {
   /// In a child that got a copy of everything.
   static void forked();
 
+  /// Of a spin in poll, select or epoll_wait, for the tools.
+  static void count_spin(bool won) {
+    if (page_ == nullptr) return;
+    std::atomic<std::uint64_t>& count =
+        won ? page_->counters.spins_won : page_->counters.spins_lost;
+    count.fetch_add(1, std::memory_order_relaxed);
+  }
+
   /// One line on standard error, if LEAT_DEBUG asks for it.
   static void debug(const char* event, std::uint64_t number, int fd);
 

@@ -77,6 +77,11 @@ void Connection::mark_armed() {
   if (folds()) mine().wait.fetch_and(~smc::kWaitDoorbell, std::memory_order_seq_cst);
 }
 
+void Connection::wakes_heirs() {
+  mine().flags.fetch_or(smc::kFlagManyFamilies, std::memory_order_acq_rel);
+  mark_armed();
+}
+
 void Connection::arm() {
   slot_->native_waiters.fetch_add(1, std::memory_order_seq_cst);
   if (is_shared()) {

@@ -10,6 +10,7 @@
 
 #include "apps/preload/descriptor_table.h"
 #include "apps/preload/epoll_sets.h"
+#include "apps/preload/process.h"
 #include "apps/preload/spinner.h"
 
 namespace leat::preload {
@@ -84,6 +85,7 @@ bool WatchList::spin() {
   const Spinner::Outcome outcome =
       Spinner::spin(Spinner::of_thread(), [this](std::int64_t) { return look(); });
   has_spun_ = outcome != Spinner::Outcome::kNotTried;
+  if (has_spun_) Process::count_spin(outcome == Spinner::Outcome::kWon);
   return outcome == Spinner::Outcome::kWon;
 }
 

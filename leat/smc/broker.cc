@@ -179,6 +179,7 @@ Result<std::unique_ptr<Broker::Parts>> Broker::Parts::create(const BrokerOptions
   limits.rendezvous.grace = options.grace;
   limits.page_grace = options.grace / 5;  // Mapped at once, and programs come in crowds.
   limits.rendezvous.lonely_offer = std::chrono::minutes(1);
+  limits.rendezvous.idle_ring = options.tick;
   std::unique_ptr<Parts> parts(new Parts(options, limits));
   if (const Result<void> opened = parts->open(); !opened) return opened.error();
   return parts;

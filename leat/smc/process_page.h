@@ -75,7 +75,6 @@ struct ProcessCounters {
 };
 
 inline constexpr std::size_t kConnectionSlots = 8192;
-inline constexpr std::size_t kWaitSets = 1024;
 
 /// A sealed memory file made by the broker at hello, or private memory where there is no broker.
 /// Mapped shared before the program's main(), inherited by fork. Zeros but for the header.
@@ -88,8 +87,6 @@ struct ProcessPage {
   std::uint64_t token;  ///< Random; proves to the broker that the asker has the page.
   ProcessCounters counters;
   alignas(64) std::atomic<std::uint64_t> mail;  ///< Counts matches: some slot has `matched` set.
-  alignas(
-      64) std::atomic<std::uint32_t> set_sleepers[kWaitSets];  ///< Threads asleep on an epoll set.
   ConnectionSlot slots[kConnectionSlots];
 };
 

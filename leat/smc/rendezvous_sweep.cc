@@ -32,7 +32,13 @@ void Rendezvous::sweep(std::size_t count, MonotonicTime now) {
 }
 
 void Rendezvous::sweep_segment(std::map<std::uint64_t, Segment>::iterator& at, MonotonicTime now) {
-  if (now < at->second.probe_after || at->second.file.probe() == MemoryFile::Holders::kSome) {
+  Segment& held = at->second;
+  if (now < held.probe_after || held.file.probe() == MemoryFile::Holders::kSome) {
+    // Two looks at an idle ring, a second apart at least.
+    if (now - held.looked_at >= limits_.idle_ring) {
+      held.looked_at = now;
+      (void)held.idle.look(held.file, held.big_ring);
+    }
     ++at;
     return;
   }

@@ -22,6 +22,45 @@ def executed(sock, is_server):
     tell(digest(exactly(sock, MIB)))
 
 
+def executed_set(sock, is_server):
+    """So does an epoll set, whose new holder waits before it has looked at anything."""
+    if is_server:
+        poll = select.epoll()
+        poll.register(sock, select.EPOLLIN)
+        for _ in range(5):
+            poll.poll()
+            sock.sendall(exactly(sock, 100))
+        for one in (sock, poll):
+            os.set_inheritable(one.fileno(), True)
+        os.execv(sys.executable, [sys.executable, SCENARIOS_FILE, "executed_set", "heir",
+                                  str(sock.fileno()), str(poll.fileno())])
+    for i in range(35):
+        time.sleep(0.02 if i % 5 else 0.3)
+        sock.sendall(pattern(100))
+        exactly(sock, 100)
+    sock.sendall(pattern(MIB))
+    tell(digest(exactly(sock, MIB)))
+
+
+def heir_of_set(sock, poll):
+    poll = select.epoll.fromfd(poll)
+    left = MIB + 30 * 100
+    vain = 0
+    while left:
+        events = poll.poll(10)
+        if left > MIB:
+            tell(events == [(sock.fileno(), select.EPOLLIN)])
+        try:
+            data = sock.recv(min(left, 1 << 16), socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            vain += 1
+            continue
+        left -= len(data)
+        sock.sendall(data)
+    tell("told in vain", vain)
+    poll.unregister(sock)
+
+
 def heir(sock):
     sock.sendall(exactly(sock, MIB))
 
@@ -179,6 +218,6 @@ def stranger(unix):
 
 
 SCENARIOS = [
-    executed, to_static, to_static_alive, to_static_half_closed, to_static_spilled, to_static_silent,
+    executed, executed_set, to_static, to_static_alive, to_static_half_closed, to_static_spilled, to_static_silent,
     to_static_gone_much, passed_on, passed_on_half_closed, by_uring, by_uring_half_closed,
     asynchronous_in_set]

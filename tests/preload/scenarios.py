@@ -278,6 +278,8 @@ SCENARIOS = {f.__name__: f for f in [
 
 def main():
     name, side = sys.argv[1:3]
+    if side == "heir" and name == "executed_set":
+        return folding.heir_of_set(socket.socket(fileno=int(sys.argv[3])), int(sys.argv[4]))
     if side == "heir":
         return folding.heir(socket.socket(fileno=int(sys.argv[3])))
     if side == "stranger":

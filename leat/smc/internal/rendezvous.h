@@ -15,6 +15,7 @@
 #include "leat/smc/broker_client.h"
 #include "leat/smc/broker_report.h"
 #include "leat/smc/internal/broker_protocol.h"
+#include "leat/smc/internal/idle_rings.h"
 #include "leat/smc/internal/memory_file.h"
 #include "leat/smc/internal/page_table.h"
 #include "leat/smc/internal/policy.h"
@@ -44,6 +45,7 @@ class Rendezvous {
     std::size_t offers = 65536;
     Duration grace{};         ///< A segment so young may still be on its way to an end.
     Duration lonely_offer{};  ///< How long an offer without a page waits.
+    Duration idle_ring{};     ///< How long a big ring is unused before its memory is given back.
   };
   Rendezvous(PageTable& pages, Limits limits) : pages_(pages), limits_(limits) {}
 
@@ -87,6 +89,8 @@ class Rendezvous {
     std::array<std::uint32_t, 2> uid;
     std::array<std::uint32_t, 2> big_ring;
     MonotonicTime probe_after;
+    MonotonicTime looked_at{};
+    IdleRings idle{};
   };
   using Ends = std::map<std::uint64_t, End>;  ///< By cookie.
 
