@@ -10,9 +10,8 @@
 namespace leat::host {
 
 /// One JSON object, described in docs/host.md. What could not be read is an object {"unreadable":
-/// KIND, "why": TEXT, "right": RIGHT}, never 0; what the kernel does not tell or nobody asked for is
-/// null.
-/// Bytes that are no UTF-8 become U+FFFD.
+/// KIND, "why": TEXT, "right": RIGHT}, never 0; what the kernel does not tell or nobody asked for
+/// is null. Bytes that are no UTF-8 become U+FFFD.
 [[nodiscard]] std::string inventory_json(const Inventory& inventory,
                                          const std::vector<Finding>& findings);
 

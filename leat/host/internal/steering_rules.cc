@@ -114,7 +114,7 @@ void check_rss(const Device& device, Findings& findings) {
     findings.push_back(
         {Severity::kProblem, "rss-beyond", device.link.name,
          fmt::format("the indirection table names queue {}, but there are {}", highest, queues),
-         "rss.default"});
+         "rss.table"});
   } else if (highest + 1 < queues) {
     findings.push_back(
         {Severity::kHint, "rss-some-queues", device.link.name,
