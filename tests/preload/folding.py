@@ -42,6 +42,24 @@ def executed_set(sock, is_server):
     tell(digest(exactly(sock, MIB)))
 
 
+def executed_late(sock, is_server):
+    """Nobody maps the memory any more when the new program looks at its connection: its writer has gone, and
+    what held it for that long was the broker."""
+    if not is_server:
+        sock.sendall(pattern(MIB))
+        return
+    time.sleep(0.3)
+    os.set_inheritable(sock.fileno(), True)
+    os.execv(sys.executable, [sys.executable, SCENARIOS_FILE, "executed_late", "heir",
+                              str(sock.fileno())])
+
+
+def late_heir(sock):
+    time.sleep(7)
+    data, how = until_end(sock)
+    tell(len(data), digest(data), how)
+
+
 def heir_of_set(sock, poll):
     poll = select.epoll.fromfd(poll)
     left = MIB + 30 * 100
@@ -218,6 +236,6 @@ def stranger(unix):
 
 
 SCENARIOS = [
-    executed, executed_set, to_static, to_static_alive, to_static_half_closed, to_static_spilled, to_static_silent,
+    executed, executed_late, executed_set, to_static, to_static_alive, to_static_half_closed, to_static_spilled, to_static_silent,
     to_static_gone_much, passed_on, passed_on_half_closed, by_uring, by_uring_half_closed,
     asynchronous_in_set]

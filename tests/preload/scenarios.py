@@ -280,6 +280,8 @@ def main():
     name, side = sys.argv[1:3]
     if side == "heir" and name == "executed_set":
         return folding.heir_of_set(socket.socket(fileno=int(sys.argv[3])), int(sys.argv[4]))
+    if side == "heir" and name == "executed_late":
+        return folding.late_heir(socket.socket(fileno=int(sys.argv[3])))
     if side == "heir":
         return folding.heir(socket.socket(fileno=int(sys.argv[3])))
     if side == "stranger":
