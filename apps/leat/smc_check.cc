@@ -90,16 +90,47 @@ std::string name_of(const Listener& listener) {
   return fmt::format("{} (pid {}, user {})", listener.program, listener.pid, listener.uid);
 }
 
+std::string name_of(const smc::ConnectionRecord& record) {
+  return fmt::format("{} (pid {}, user {})", record.program, record.pid, record.uid);
+}
+
+/// Another host's, or another network namespace's that shares the directory. Listeners there cannot
+/// be seen from here, but what became of the connections that they had can.
+Verdict judge_elsewhere(const smc::BrokerDirectory& directory, const Target& target) {
+  const Result<smc::BrokerReport> report = smc::ask_report(directory);
+  if (!report) return {false, report.error().message()};
+  const smc::ConnectionRecord* best = nullptr;
+  for (const smc::ConnectionRecord& record : report->connections) {
+    const bool there =
+        (record.names.family == AF_INET6) == (target.bytes.size() == 16) &&
+        record.names.local_port == target.port &&
+        std::memcmp(record.names.local, target.bytes.data(), target.bytes.size()) == 0;
+    if (!there || record.state == smc::SlotState::kFree) continue;
+    if (best == nullptr || record.state == smc::SlotState::kShared) best = &record;
+  }
+  if (best == nullptr) {
+    return {false,
+            "the address is another host's or another namespace's, and nobody there has had "
+            "exchanges enough on it under Leat"};
+  }
+  if (best->state == smc::SlotState::kShared) {
+    return {true, name_of(*best) + " shares memory on it from another namespace"};
+  }
+  return {false, fmt::format("{} has it in another namespace: {}", name_of(*best),
+                             smc::to_string(best->reason))};
+}
+
 Verdict judge(const Target& target) {
   // NOLINTBEGIN(concurrency-mt-unsafe): one thread.
   const char* const leat = std::getenv("LEAT");
   if (leat != nullptr && std::string_view(leat) == "off") return {false, "LEAT=off is set here"};
   // NOLINTEND(concurrency-mt-unsafe)
   const smc::BrokerDirectory directory = smc::BrokerDirectory::standard();
-  if (!is_local(target)) return {false, "the address is not this host's, or another namespace's"};
+  const bool local = is_local(target);
   if (!smc::broker_answers(directory)) {
     return {false, "no broker answers in " + directory.path + "; `leat run` starts one"};
   }
+  if (!local) return judge_elsewhere(directory, target);
   const std::vector<Listener> listeners = find_listeners(target.bytes, target.port);
   if (listeners.empty()) return {false, "nobody listens there"};
   const auto under = std::find_if(listeners.begin(), listeners.end(),

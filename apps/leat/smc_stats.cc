@@ -19,7 +19,7 @@ constexpr std::array<std::string_view, smc::kFallbackReasons> kKeys = {
     "denied_port",   "denied_program", "inherited",        "socket_bound",   "not_established",
     "segment_limit", "table_full",     "urgent_data",      "kernel_tls",     "io_uring",
     "passed_on",     "socket_option",  "async_io",         "self_connected", "old_kernel",
-    "off",           "broken",         "no_proof",         "no_memory"};
+    "off",           "broken",         "no_proof",         "no_memory",      "proving"};
 
 std::uint64_t wakes_sent(const BrokerTotals& totals) {
   return totals.tx_doorbells + totals.tx_futex_wakes;

@@ -65,7 +65,7 @@ void Connection::pin(smc::FallbackReason reason) {
   Process::debug("pinned to TCP, reason", index, 0);
 }
 
-void Connection::note_call_slowly(int fd, std::size_t bytes) {
+void Connection::note_call_slowly(int fd, std::size_t bytes, bool is_input) {
   if (is_shared() && receiver().is_folding()) return;
   const std::uint32_t calls = calls_.fetch_add(1, std::memory_order_relaxed) + 1;
   const std::uint64_t sum = bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes;
@@ -87,6 +87,7 @@ void Connection::note_call_slowly(int fd, std::size_t bytes) {
       take_answer(fd, Process::broker().fetch(offer_.cookie, Process::page()->token));
       break;
     case Stage::kAttached:
+      if (is_input) link_.challenge(fd);
       prove(fd);
       break;
     case Stage::kShared:
@@ -128,7 +129,11 @@ void Connection::offer(int fd) {
 void Connection::take_answer(int fd, const smc::Answer& answer) {
   switch (answer.kind) {
     case smc::Answer::Kind::kPending:
-      return;
+      slot_->reason.store(answer.reason == smc::FallbackReason::kNone
+                              ? smc::FallbackReason::kWaitingForPeer
+                              : answer.reason,
+                          std::memory_order_relaxed);
+      return link_.unmap();
     case smc::Answer::Kind::kRefused:
       return pin(answer.reason);
     case smc::Answer::Kind::kUnknown:
@@ -141,6 +146,9 @@ void Connection::take_answer(int fd, const smc::Answer& answer) {
   const smc::FallbackReason reason = link_.attach(fd, offer_, answer, connects_);
   if (reason != smc::FallbackReason::kNone) return pin(reason);
   stage_.store(Stage::kAttached, std::memory_order_release);
+  if (link_.is_across()) {
+    slot_->reason.store(smc::FallbackReason::kProving, std::memory_order_relaxed);
+  }
   prove(fd);
 }
 
@@ -149,6 +157,7 @@ void Connection::prove(int fd) {
   const std::uint32_t matched = slot_->matched.load(std::memory_order_acquire);
   const smc::Link::Progress progress = link_.prove(fd);
   if (progress == smc::Link::Progress::kRefused) return pin(smc::FallbackReason::kNotEstablished);
+  if (progress == smc::Link::Progress::kNoProof) return look_elsewhere(fd);
   if (progress == smc::Link::Progress::kWaiting) {
     if (matched == matched_seen_) return;
     matched_seen_ = matched;
@@ -171,6 +180,16 @@ void Connection::prove(int fd) {
   Process::debug("shares memory, segment", slot_->token, fd);
   EpollSets::shared(*this, fd);
   try_open_input(fd);
+}
+
+// The peer that the broker has found in another network namespace is not this socket's.
+void Connection::look_elsewhere(int fd) {
+  Process::debug("is not proved to be one connection, segment", link_.token(), fd);
+  constexpr auto kReason = static_cast<std::size_t>(smc::FallbackReason::kNoProof);
+  Process::page()->counters.fallback[kReason].fetch_add(1, std::memory_order_relaxed);
+  matched_seen_ = slot_->matched.load(std::memory_order_acquire);
+  stage_.store(Stage::kOffered, std::memory_order_release);
+  take_answer(fd, Process::broker().reject(offer_.cookie, link_.token(), Process::page()->token));
 }
 
 void Connection::hear_single_bytes(int fd) const {

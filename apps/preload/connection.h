@@ -64,7 +64,11 @@ class Connection {
   /// After a call on a connection that is not shared yet, which moved `bytes`: counts, offers,
   /// fetches, proves. Never inside one of the native scopes below, nor with a lock. Keeps errno.
   void note_call(int fd, std::size_t bytes) {
-    if (stage() != Stage::kPinned) note_call_slowly(fd, bytes);
+    if (stage() != Stage::kPinned) note_call_slowly(fd, bytes, false);
+  }
+  /// The same for a call that has read `bytes`, before the program sees them.
+  void note_input(int fd, std::size_t bytes) {
+    if (stage() != Stage::kPinned) note_call_slowly(fd, bytes, bytes != 0);
   }
   /// Before a native call: another process of the family may have accelerated the connection.
   [[nodiscard]] bool attach_if_family_did(int fd) {
@@ -139,10 +143,11 @@ class Connection {
   std::atomic<std::uint32_t> kept_armed{0};
 
  private:
-  void note_call_slowly(int fd, std::size_t bytes);
+  void note_call_slowly(int fd, std::size_t bytes, bool is_input);
   void offer(int fd);
   void take_answer(int fd, const smc::Answer& answer);
   void prove(int fd);
+  void look_elsewhere(int fd);
   bool join_family(int fd);
   void last_left();
 

@@ -36,7 +36,7 @@ bool read_natively(Connection& connection, int fd, Call call, ssize_t& result) {
     if (input_is_open(connection)) return false;
     result = call();
   }
-  connection.note_call(fd, result > 0 ? static_cast<std::size_t>(result) : 0);
+  connection.note_input(fd, result > 0 ? static_cast<std::size_t>(result) : 0);
   return true;
 }
 

@@ -39,6 +39,7 @@ namespace internal {
 class ConnectionOwner;
 class ConnectionPassage;
 class SendQueue;
+class SharedJoin;
 struct SharedMemory;
 class TlsTransport;
 struct ConnectionProfile;
@@ -252,6 +253,9 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection>,
   /// Goes on by `memory`, whose ends have proved to be one connection. False: not yet, ask again.
   [[nodiscard]] bool share(std::unique_ptr<internal::SharedMemory>& memory);
   void stay_on_tcp(smc::FallbackReason reason) { fallback_ = reason; }
+  /// Is told of input until the connection goes on by shared memory or leaves the loop.
+  void set_join(internal::SharedJoin* join) { join_ = join; }
+  [[nodiscard]] const internal::SharedJoin* join() const { return join_; }
 
   // For chunks and waits.
 
@@ -327,6 +331,7 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection>,
     if (calls_to_share_ != 0 && --calls_to_share_ == 0) begin_sharing();
   }
   void begin_sharing();
+  void tell_join();
 
   // Moving (tcp_connection_move.cc).
   friend class internal::ConnectionPassage;
@@ -412,6 +417,7 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection>,
   static constexpr std::uint8_t kCallsToShare = 16;
   std::uint8_t calls_to_share_ = kCallsToShare;  // until it has earned shared memory; 0: no more
   smc::FallbackReason fallback_ = smc::FallbackReason::kNotEarned;
+  internal::SharedJoin* join_ = nullptr;
 
   ReceiveBuffer receive_buffer_;
   std::unique_ptr<internal::SendQueue> send_queue_;

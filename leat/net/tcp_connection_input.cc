@@ -34,6 +34,7 @@ void TcpConnection::bytes_arrived(std::string_view bytes) {
   bytes_received_.add(bytes.size());
   last_received_ = home().now();
   count_towards_sharing();
+  if (join_ != nullptr) tell_join();
   if (state() != State::kOpen) {
     counters_->bytes_discarded.add(bytes.size());
     return;

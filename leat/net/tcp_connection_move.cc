@@ -126,6 +126,7 @@ void TcpConnection::leave() {
     return;
   }
   if (limit_timer_.is_valid()) home().cancel(std::exchange(limit_timer_, {}));
+  join_ = nullptr;
   const TcpConnectionPtr self = shared_from_this();
   owner_->connection_leaves(*this);
   const LoopHandle there = move_->seat->handle;

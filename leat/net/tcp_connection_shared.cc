@@ -30,6 +30,10 @@ void TcpConnection::begin_sharing() {
   });
 }
 
+void TcpConnection::tell_join() {
+  join_->input_came();
+}
+
 bool TcpConnection::share(std::unique_ptr<internal::SharedMemory>& memory) {
   if (state() != State::kOpen || tls_ != nullptr || shares_ || peer_finished_) return true;
   const std::uint64_t consumed = smc::tcp_consumed(fd());

@@ -223,6 +223,16 @@ Answer BrokerClient::fetch(std::uint64_t cookie, std::uint64_t page_token) const
   return internal::ask_broker(path_, trust_, request);
 }
 
+Answer BrokerClient::reject(std::uint64_t cookie, std::uint64_t segment,
+                            std::uint64_t page_token) const {
+  Request request;
+  request.ask = Ask::kReject;
+  request.cookie = cookie;
+  request.netns = segment;
+  request.page_token = page_token;
+  return internal::ask_broker(path_, trust_, request);
+}
+
 Answer BrokerClient::lookup_or_pin(std::uint64_t cookie) const {
   Request request;
   request.ask = Ask::kLookupOrPin;

@@ -56,6 +56,9 @@ class BrokerClient {
   /// After `matched` has changed, or to look again. A newer segment may take the place of one that
   /// was not proved: ports are reused, and the first match may have been a dead socket's.
   Answer fetch(std::uint64_t cookie, std::uint64_t page_token) const;
+  /// The peer in another network namespace that the broker had found (`segment` is its token) is
+  /// not proved to be this connection's: it is not tried again. The answer is as to fetch().
+  Answer reject(std::uint64_t cookie, std::uint64_t segment, std::uint64_t page_token) const;
   /// For a socket that came by exec or SCM_RIGHTS: its segment if it has one. If not (kUnknown), it
   /// is pinned to TCP: nobody gets a segment for it any more.
   Answer lookup_or_pin(std::uint64_t cookie) const;

@@ -49,9 +49,11 @@ std::string_view to_string(FallbackReason reason) {
     case FallbackReason::kBroken:
       return "the peer broke the shared memory";
     case FallbackReason::kNoProof:
-      return "not proved to be one connection";
+      return "not proved to be one connection across network namespaces";
     case FallbackReason::kNoMemory:
       return "out of memory";
+    case FallbackReason::kProving:
+      return "being proved to be one connection across network namespaces";
   }
   return "unknown";
 }

@@ -33,8 +33,9 @@ enum class FallbackReason : std::uint32_t {
   kBroken = 21,     ///< The peer wrote nonsense into the segment.
   kNoProof = 22,    ///< Between network namespaces, and not proved to be one connection.
   kNoMemory = 23,
+  kProving = 24,  ///< Between network namespaces: the proof needs more exchanges.
 };
-inline constexpr std::uint32_t kFallbackReasons = 24;
+inline constexpr std::uint32_t kFallbackReasons = 25;
 
 /// A sentence without its full stop, for people.
 [[nodiscard]] std::string_view to_string(FallbackReason reason);

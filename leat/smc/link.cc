@@ -71,6 +71,7 @@ FallbackReason Link::attach(int socket, const Offer& offer, const Answer& answer
                  {base_ + SegmentLayout::big_ring(end_, big[0]), big[end_]}}};
   peer_rings_ = {{{base_ + SegmentLayout::small_ring(other), kSmallRing},
                   {base_ + SegmentLayout::big_ring(other, big[0]), big[other]}}};
+  across_ = header.across != 0;
   if (mine_->state.load(std::memory_order_acquire) == EndState::kConfirmed) {
     return FallbackReason::kNone;
   }
@@ -79,24 +80,21 @@ FallbackReason Link::attach(int socket, const Offer& offer, const Answer& answer
     return FallbackReason::kNotEstablished;
   }
   EndState absent = EndState::kAbsent;
-  mine_->state.compare_exchange_strong(absent, EndState::kAttached, std::memory_order_acq_rel);
+  const bool first =
+      mine_->state.compare_exchange_strong(absent, EndState::kAttached, std::memory_order_acq_rel);
+  if (challenged_for_ != header.token) {  // Else it was asked for once more.
+    challenged_for_ = header.token;
+    challenges_ = first;
+    challenger_ = {};
+    responder_ = {};
+    looks_after_failure_ = 0;
+  }
   return FallbackReason::kNone;
 }
 
 bool Link::is_ready() const {
   return mine_->state.load(std::memory_order_acquire) == EndState::kConfirmed &&
          peer_->state.load(std::memory_order_acquire) == EndState::kConfirmed;
-}
-
-Link::Progress Link::prove(int socket) {
-  const EndState theirs = peer_->state.load(std::memory_order_acquire);
-  if (theirs == EndState::kAbsent) return Progress::kWaiting;
-  if (mine_->state.load(std::memory_order_acquire) != EndState::kConfirmed) {
-    if (!is_still(socket, offer_)) return Progress::kRefused;
-    EndState attached = EndState::kAttached;
-    mine_->state.compare_exchange_strong(attached, EndState::kConfirmed, std::memory_order_acq_rel);
-  }
-  return theirs == EndState::kConfirmed ? Progress::kReady : Progress::kWaiting;
 }
 
 void Link::allow_input(std::uint64_t consumed) {

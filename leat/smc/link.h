@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "leat/smc/ack_challenge.h"
 #include "leat/smc/broker_client.h"
 #include "leat/smc/fallback_reason.h"
 #include "leat/smc/receiver.h"
@@ -23,9 +24,17 @@ namespace leat::smc {
 ///     attach()            prove()                         ready
 ///     this end looks at   sees the peer attached, looks   both are confirmed: the
 ///     its socket          at its socket again: confirmed  proof of docs/decisions/shared-memory.md
+///
+/// Between network namespaces an end is confirmed when its own challenges were met, or when the
+/// peer, which is of the same user, says that its were.
 class Link {
  public:
-  enum class Progress : std::uint8_t { kWaiting, kReady, kRefused };
+  enum class Progress : std::uint8_t {
+    kWaiting,
+    kReady,
+    kRefused,  ///< The socket is not what it was.
+    kNoProof,  ///< This is not the peer, as far as one can see: BrokerClient::reject().
+  };
 
   Link() = default;
   ~Link() { unmap(); }
@@ -39,6 +48,12 @@ class Link {
                                       bool connects);
   /// A step of the proof, at any call on the connection. Costs two loads while the peer is away.
   [[nodiscard]] Progress prove(int socket);
+  /// Of a connection that is not ready: whether input must be told before the program sees it.
+  [[nodiscard]] bool is_across() const { return across_; }
+  /// Input has come by TCP, and the program has not seen it yet: does what the peer challenges this
+  /// end to, and sets and judges its own challenges. Two to six system calls, or none if there is
+  /// nothing to do.
+  void challenge(int socket);
   [[nodiscard]] bool is_ready() const;
 
   /// May be sent to by ring from now on: `consumed` bytes were read from the socket so far. Under
@@ -67,6 +82,10 @@ class Link {
 
  private:
   [[nodiscard]] FallbackReason map(int fd);
+  [[nodiscard]] Progress judge(EndState theirs);
+  void answer_challenge(int socket, const SegmentCounts& counts);
+  void challenge_peer(const SegmentCounts& counts);
+  [[nodiscard]] unsigned toss();
 
   char* base_ = nullptr;
   std::size_t size_ = 0;
@@ -77,6 +96,15 @@ class Link {
   Offer offer_;
   unsigned end_ = 0;
   bool connects_ = false;
+  // Between network namespaces. Of several processes that hold this end the first challenges.
+  bool across_ = false;
+  bool challenges_ = false;
+  std::uint64_t challenged_for_ = 0;  // the token of the segment that these are about
+  AckChallenger challenger_;
+  AckResponder responder_;
+  std::uint32_t looks_after_failure_ = 0;
+  std::uint64_t coins_ = 0;
+  unsigned coins_left_ = 0;
 };
 
 }  // namespace leat::smc

@@ -61,6 +61,7 @@ void Rendezvous::drop_name(const Ends::value_type& entry) {
 
 Rendezvous::Ends::iterator Rendezvous::erase(Ends::iterator at) {
   drop_name(*at);
+  end_waiting(*at);
   if (at->second.segment != 0) --matched_;
   return ends_.erase(at);
 }
@@ -100,46 +101,56 @@ Answer Rendezvous::offer(const Asker& asker, const Request& request, const Polic
   const auto mine = ends_.emplace(request.cookie, std::move(end)).first;
   by_name_[name] = request.cookie;
   const auto mirrored = by_name_.find(name_of(request.netns, request.names.mirrored()));
-  if (mirrored == by_name_.end() || mirrored->second == request.cookie) {
-    return simple(Answer::Kind::kPending);
-  }
+  if (mirrored == by_name_.end() || mirrored->second == request.cookie) return wait(mine, now);
   const auto peer = ends_.find(mirrored->second);
-  if (peer->second.segment != 0) return simple(Answer::Kind::kPending);
+  if (const std::uint64_t token = peer->second.segment; token != 0) {
+    const Segment& segment = segments_.at(token);
+    if (!segment.across || is_proved(segment)) return wait(mine, now);
+    part(*peer);  // It was tried with another namespace's, but this one is certain.
+  }
   if (!policy.allows(mine->second.family, peer->second.family) &&
       !policy.allows(mine->second.uid, peer->second.uid)) {
     if (!holds(*peer)) {
       forget(peer, now);
-      return simple(Answer::Kind::kPending);
+      return wait(mine, now);
     }
     erase(mine);
     return refused(FallbackReason::kPolicy);
   }
-  return pair(mine, peer, now);
+  const FallbackReason failed = pair(mine, peer, false, now);
+  if (failed == FallbackReason::kNone) return segment_answer(mine->second, now);
+  erase(mine);
+  return refused(failed);
 }
 
-Answer Rendezvous::pair(Ends::iterator mine, Ends::iterator peer, MonotonicTime now) {
-  if (segments_.size() >= limits_.segments) {
-    erase(mine);
-    return refused(FallbackReason::kSegmentLimit);
-  }
+/// Nobody of its own namespace is there.
+Answer Rendezvous::wait(Ends::iterator mine, MonotonicTime now) {
+  if (match_across(mine, now)) return segment_answer(mine->second, now);
+  begin_waiting(*mine);
+  return simple(Answer::Kind::kPending);
+}
+
+FallbackReason Rendezvous::pair(Ends::iterator mine, Ends::iterator peer, bool across,
+                                MonotonicTime now) {
+  if (segments_.size() >= limits_.segments) return FallbackReason::kSegmentLimit;
   // The end that has called connect() is 0, if one of them says so.
   const bool first = mine->second.connects && !peer->second.connects;
   const Result<std::uint64_t> token =
-      first ? make_segment(*mine, *peer, now) : make_segment(*peer, *mine, now);
-  if (!token) {
-    erase(mine);
-    return refused(FallbackReason::kNoMemory);
-  }
+      first ? make_segment(*mine, *peer, across, now) : make_segment(*peer, *mine, across, now);
+  if (!token) return FallbackReason::kNoMemory;
   mine->second.which = first ? 0 : 1;
   peer->second.which = first ? 1 : 0;
   mine->second.segment = peer->second.segment = *token;
   matched_ += 2;
+  end_waiting(*mine);
+  end_waiting(*peer);
   notify(peer->second);
-  return segment_answer(mine->second, now);
+  return FallbackReason::kNone;
 }
 
 Result<std::uint64_t> Rendezvous::make_segment(const Ends::value_type& first,
-                                               const Ends::value_type& second, MonotonicTime now) {
+                                               const Ends::value_type& second, bool across,
+                                               MonotonicTime now) {
   SegmentHeader header{};
   header.header_size = sizeof(EndControl);
   const std::array<const Ends::value_type*, 2> ends{&first, &second};
@@ -151,6 +162,7 @@ Result<std::uint64_t> Rendezvous::make_segment(const Ends::value_type& first,
     header.uid[i] = ends[i]->second.uid;
   }
   header.token = random_token();
+  header.across = across ? 1 : 0;
   header.magic = SegmentHeader::kMagic;
   Result<MemoryFile> file = MemoryFile::create(
       "leat-segment", SegmentLayout::size(header.big_ring[0], header.big_ring[1]));
@@ -162,7 +174,8 @@ Result<std::uint64_t> Rendezvous::make_segment(const Ends::value_type& first,
                                           {header.cookie[0], header.cookie[1]},
                                           {header.uid[0], header.uid[1]},
                                           {header.big_ring[0], header.big_ring[1]},
-                                          now + limits_.grace});
+                                          now + limits_.grace,
+                                          across});
   ++made_;
   return header.token;
 }
@@ -193,6 +206,7 @@ void Rendezvous::forget(Ends::iterator at, MonotonicTime now) {
   peer->second.segment = 0;
   peer->second.heard_at = now;
   --matched_;
+  begin_waiting(*peer);
 }
 
 bool Rendezvous::holds(const Ends::value_type& entry) const {
@@ -218,7 +232,10 @@ Answer Rendezvous::fetch(const Asker& asker, const Request& request, MonotonicTi
   }
   if (!may(asker, found->second, request.page_token)) return refused(FallbackReason::kPolicy);
   found->second.heard_at = now;
-  if (found->second.segment == 0) return simple(Answer::Kind::kPending);
+  if (found->second.segment == 0) {
+    return simple(Answer::Kind::kPending,
+                  found->second.tried.empty() ? FallbackReason::kNone : FallbackReason::kNoProof);
+  }
   return segment_answer(found->second, now);
 }
 

@@ -48,6 +48,8 @@ inline constexpr std::uint32_t kFlagReset = 16;      ///< Closes with a reset (S
 /// Held by processes that do not share a page (exec, SCM_RIGHTS): they cannot count each other's
 /// sleepers, so this end stays armed.
 inline constexpr std::uint32_t kFlagManyFamilies = 32;
+/// Has not found out that the peer is what it says (Link::challenge_peer).
+inline constexpr std::uint32_t kFlagNoProof = 64;
 
 /// A span as its own end keeps it. There are two, used in turn: the one not in use is filled, then
 /// the count of spans goes up by one store, so a death in between leaves the old one whole.
@@ -68,6 +70,7 @@ struct OwnSpan {
 ///     | produced, spans      | peer's sender   my receiver
 ///     | span log             | peer's sender   my receiver
 ///     | consumed, taken      | peer's receiver my sender
+///     | challenge            | peer            me
 ///     | wait, space_wait     | both            both
 ///     | state, flags         | me              peer          (the exception: lies in my block)
 ///     | own sender           | me, tx lock     me
@@ -84,6 +87,11 @@ struct alignas(kLine) EndControl {
   // The peer as the receiver of what I send.
   alignas(kLine) std::atomic<std::uint64_t> consumed[kRings];
   std::atomic<std::uint64_t> spans_taken;
+
+  // Between network namespaces, until both are confirmed: what the peer challenges me to. Whole if
+  // the word is the same before and after `challenge_from` was read.
+  alignas(kLine) std::atomic<std::uint64_t> challenge;
+  std::atomic<std::uint64_t> challenge_from;
 
   // My sleep as a receiver; and, `space_wait`, as a sender that waits for room.
   alignas(kLine) std::atomic<std::uint32_t> wait;
@@ -156,7 +164,8 @@ struct SegmentHeader {
   std::uint32_t big_ring[2];  ///< Bytes, a power of two; of the ring that end 0, 1 receives in.
   std::uint64_t cookie[2];    ///< SO_COOKIE of the two sockets.
   std::uint32_t uid[2];
-  std::uint64_t token;  ///< Random, unguessable; names the segment to people.
+  std::uint64_t token;   ///< Random, unguessable; names the segment to people.
+  std::uint32_t across;  ///< 1: the ends lie in two network namespaces, names prove nothing.
 };
 
 /// Where things lie in the file.

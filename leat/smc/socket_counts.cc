@@ -140,6 +140,29 @@ std::uint64_t tcp_consumed(int socket) {
   return kNoCount;
 }
 
+bool segment_counts(int socket, SegmentCounts& counts) {
+  tcp_info info;
+  if (!get_info(socket, info) || info.tcpi_state != kEstablished) return false;
+  counts.written = std::uint64_t{info.tcpi_bytes_sent} - info.tcpi_bytes_retrans;
+  counts.received = info.tcpi_bytes_received;
+  counts.unacked = info.tcpi_unacked;
+  counts.pure_in = info.tcpi_segs_in - info.tcpi_data_segs_in;
+  counts.pure_out = info.tcpi_segs_out - info.tcpi_data_segs_out;
+  return true;
+}
+
+// An even value sends what is due and goes on delaying acknowledgements; an odd one stops that
+// (__tcp_sock_set_quickack). The mode stays what it was.
+bool acknowledge_now(int socket, const SegmentCounts& before) {
+  int quick = 0;
+  if (!get_option(socket, IPPROTO_TCP, TCP_QUICKACK, quick)) return false;
+  const int now = quick != 0 ? 1 : 2;
+  SegmentCounts after;
+  return raw_syscall(SYS_setsockopt, socket, IPPROTO_TCP, TCP_QUICKACK, address_of(&now),
+                     sizeof now) == 0 &&
+         segment_counts(socket, after) && after.pure_out != before.pure_out;
+}
+
 FallbackReason identify(int socket, Offer& offer) {
   if (!is_tcp(socket)) return FallbackReason::kNotEarned;
   offer.cookie = socket_cookie(socket);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "leat/smc/ack_challenge.h"
 #include "leat/smc/broker_client.h"
 #include "leat/smc/fallback_reason.h"
 
@@ -19,6 +20,12 @@ inline constexpr std::uint64_t kNoCount = ~std::uint64_t{0};
 [[nodiscard]] std::uint64_t tcp_written(int socket, bool connects);
 /// Bytes ever read from it. kNoCount if it is not ESTABLISHED (a FIN is counted as a byte).
 [[nodiscard]] std::uint64_t tcp_consumed(int socket);
+
+/// All counts at one instant; false if the socket is not ESTABLISHED.
+[[nodiscard]] bool segment_counts(int socket, SegmentCounts& counts);
+/// Acknowledges now what the kernel would acknowledge later; true if a segment went. None does if
+/// nothing is to be acknowledged, or input is unread (tcp_cleanup_rbuf).
+bool acknowledge_now(int socket, const SegmentCounts& before);
 
 /// Fills in cookie, network namespace and names. Anything but kNone is a reason for which this
 /// socket stays on TCP; kNotEarned if it is no TCP socket at all.

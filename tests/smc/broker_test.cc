@@ -77,7 +77,7 @@ TEST_F(BrokerTest, MirroredOffersGetOneSegment) {
   EXPECT_EQ(end_of(*peers, 0).flags.load(), 77U);
 }
 
-TEST_F(BrokerTest, AnotherNetworkNamespaceIsNoMatch) {
+TEST_F(BrokerTest, LoopbackOfAnotherNetworkNamespaceIsNoMatch) {
   Offer first = make_offer(1, 10, 20);
   Offer second = make_offer(2, 20, 10);
   second.netns = 2;

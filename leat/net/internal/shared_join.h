@@ -32,12 +32,20 @@ class SharedJoin {
   /// from here.
   SharedJoin(std::shared_ptr<TcpConnection> connection, SharedProcess& process, bool connects);
 
+  ~SharedJoin();
+  SharedJoin(const SharedJoin&) = delete;
+  SharedJoin& operator=(const SharedJoin&) = delete;
+
   /// One step, as far as it goes without waiting. True when it is over, in whatever way.
   [[nodiscard]] bool step();
+  /// The connection has got bytes by TCP, which its user has not seen yet.
+  void input_came();
 
  private:
   [[nodiscard]] bool take(const smc::Answer& answer, int socket);
   [[nodiscard]] bool refuse(smc::FallbackReason reason);
+  [[nodiscard]] bool look_elsewhere(int socket);
+  void wait(smc::FallbackReason reason);
 
   std::weak_ptr<TcpConnection> connection_;
   SharedProcess& process_;

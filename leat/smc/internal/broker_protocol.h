@@ -24,6 +24,7 @@ enum class Ask : std::uint32_t {
   kReset = 7,
   kPing = 8,   ///< Is there a broker? It then stays for a while.
   kRelay = 9,  ///< With three descriptors, see RelayEnds in relay.h.
+  kReject = 10,
 };
 
 /// One message of the SOCK_SEQPACKET socket, exactly so long; the broker answers with one Reply and
@@ -33,9 +34,9 @@ struct Request {
   std::uint64_t magic = kMagic;
   Ask ask = Ask::kHello;
   std::uint32_t seconds = 0;     ///< kHold.
-  std::uint64_t page_token = 0;  ///< kOffer, kFetch, kHold, kRelay.
+  std::uint64_t page_token = 0;  ///< kOffer, kFetch, kHold, kRelay, kReject.
   std::uint64_t cookie = 0;      ///< All but kHello, kReport, kReset, kRelay.
-  std::uint64_t netns = 0;       ///< kOffer, from here to `big_ring`.
+  std::uint64_t netns = 0;       ///< kOffer, from here to `big_ring`; kReject: segment's token.
   SocketNames names;
   std::uint32_t slot = 0;
   std::uint32_t big_ring = 0;
@@ -75,7 +76,7 @@ inline constexpr std::uint32_t kMostHoldSeconds = 60;
   if (request.magic != Request::kMagic) return std::nullopt;
   const auto ask = static_cast<std::uint32_t>(request.ask);
   if (ask < static_cast<std::uint32_t>(Ask::kHello) ||
-      ask > static_cast<std::uint32_t>(Ask::kRelay)) {
+      ask > static_cast<std::uint32_t>(Ask::kReject)) {
     return std::nullopt;
   }
   if (request.seconds > kMostHoldSeconds || request.connects > 1) return std::nullopt;

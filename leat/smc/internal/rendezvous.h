@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "leat/base/monotonic_time.h"
@@ -29,13 +30,14 @@ struct Asker {
 };
 
 /// Pairs ends. That two of them mirror each other's addresses is a proposal only: the ends prove by
-/// themselves that they are one connection (docs/decisions/shared-memory.md).
+/// themselves that they are one connection (docs/decisions/shared-memory.md). Ends of one network
+/// namespace go before; between two the likeliest is proposed, and another if that was rejected.
 ///
 ///     nothing --offer--> pending --mirrored offer--> matched --nobody maps it--> nothing
 ///        |                  |                           |
 ///        |                  |  socket gone, newer offer |  newer offer of the peer's names, and
 ///        |                  v  of the same names        v  nothing was proved: pending again
-///        +--pin--> refused (for good)
+///        +--pin--> refused (for good)     reject() between namespaces: pending again, or the next
 ///
 /// One thread. Answers name descriptors that stay the rendezvous's.
 class Rendezvous {
@@ -50,6 +52,8 @@ class Rendezvous {
   Rendezvous(PageTable& pages, Limits limits) : pages_(pages), limits_(limits) {}
 
   Answer offer(const Asker& asker, const Request& request, const Policy& policy, MonotonicTime now);
+  /// Between network namespaces: the two of the segment are not tried again.
+  Answer reject(const Asker& asker, const Request& request, MonotonicTime now);
   Answer fetch(const Asker& asker, const Request& request, MonotonicTime now);
   /// `is_own`: the asker is the broker's own user, whose pins may not be lost.
   Answer lookup_or_pin(const Asker& asker, const Request& request, bool is_own, MonotonicTime now);
@@ -79,9 +83,10 @@ class Rendezvous {
     uid_t family;  ///< and of its family when it began.
     std::uint64_t page_token;
     MonotonicTime heard_at;
-    std::set<uid_t> heirs;      ///< Users that hold() it.
-    std::uint64_t segment = 0;  ///< Token; 0: pending.
-    std::uint32_t which = 0;    ///< End 0 or 1 of it.
+    std::set<uid_t> heirs;            ///< Users that hold() it.
+    std::uint64_t segment = 0;        ///< Token; 0: pending.
+    std::uint32_t which = 0;          ///< End 0 or 1 of it.
+    std::set<std::uint64_t> tried{};  ///< Cookies of other namespaces that were rejected.
   };
   struct Segment {
     MemoryFile file;
@@ -89,6 +94,7 @@ class Rendezvous {
     std::array<std::uint32_t, 2> uid;
     std::array<std::uint32_t, 2> big_ring;
     MonotonicTime probe_after;
+    bool across = false;  ///< Of two network namespaces.
     MonotonicTime looked_at{};
     IdleRings idle{};
   };
@@ -106,9 +112,17 @@ class Rendezvous {
   [[nodiscard]] bool holds(const Ends::value_type& entry) const;
   void drop_name(const Ends::value_type& entry);
   [[nodiscard]] bool is_proved(const Segment& segment) const;
-  Answer pair(Ends::iterator mine, Ends::iterator peer, MonotonicTime now);
+  Answer wait(Ends::iterator mine, MonotonicTime now);
+  FallbackReason pair(Ends::iterator mine, Ends::iterator peer, bool across, MonotonicTime now);
   Result<std::uint64_t> make_segment(const Ends::value_type& first, const Ends::value_type& second,
-                                     MonotonicTime now);
+                                     bool across, MonotonicTime now);
+  // Between network namespaces: rendezvous_across.cc.
+  void begin_waiting(const Ends::value_type& entry);
+  void end_waiting(const Ends::value_type& entry);
+  static bool may_match_across(const Ends::value_type& one, const Ends::value_type& other);
+  bool match_across(Ends::iterator mine, MonotonicTime now);
+  void part(const Ends::value_type& one);
+  void look_on(Ends::iterator at, MonotonicTime now);
   Ends::iterator erase(Ends::iterator at);
   void notify(const End& end) { pages_.notify(end.page_token, end.slot); }
   [[nodiscard]] bool is_dead(const Ends::value_type& entry, MonotonicTime now) const;
@@ -120,6 +134,8 @@ class Rendezvous {
   Limits limits_;
   Ends ends_;
   std::map<Name, std::uint64_t> by_name_;
+  /// Pending ends that could have a peer in another network namespace; names without theirs.
+  std::set<std::pair<Name, std::uint64_t>> waiting_;
   std::map<std::uint64_t, Segment> segments_;
   std::set<std::uint64_t> pins_;
   std::set<std::uint64_t> foreign_pins_;
