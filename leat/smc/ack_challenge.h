@@ -46,7 +46,7 @@ class AckChallenger {
   static constexpr int kFailedAt = -640;
   /// A round that took longer says nothing: the kernel acknowledges by itself after 40 ms.
   static constexpr std::uint64_t kLongestRoundUs = 20'000;
-  /// Looks after which it is given up: one-way traffic has no rounds.
+  /// Looks in one round after which it is given up: one-way traffic has no rounds.
   static constexpr std::uint32_t kMostLooks = 4096;
 
   /// After input has come, before the program sees it. True if there is a new challenge() to
@@ -78,6 +78,7 @@ class AckChallenger {
     if (now.unacked != 0 || now.written == began_.written || now.received == began_.received) {
       return false;
     }
+    looks_ = 0;
     if (now_us - began_us_ > kLongestRoundUs) return true;
     score_ += now.pure_in - began_.pure_in == (challenge_.word & 1U) ? kHit : kMiss;
     if (score_ >= kProvedAt) verdict_ = Verdict::kProved;

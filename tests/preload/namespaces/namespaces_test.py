@@ -43,7 +43,11 @@ def may_make_namespaces():
 class World:
     """A Leat directory, namespaces, and what was started in them; all of it ends with it."""
 
+    count = 0
+
     def __init__(self):
+        World.count += 1
+        self.prefix = f"leat{os.getpid()}w{World.count}"
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="leat-namespaces-"))
         self.names = {}
         self.started = []
@@ -65,7 +69,7 @@ class World:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def add(self, short):
-        name = f"leat{os.getpid()}{short}"
+        name = self.prefix + short
         ip("netns", "add", name)
         self.names[short] = name
         ip("-n", name, "link", "set", "lo", "up")
@@ -247,15 +251,24 @@ class Namespaces(unittest.TestCase):
         self.assertGreater(self.world.stats()["shared"], rounds)
 
     def test_leat_net_serves_another_namespace(self):
-        self.world.join("a", "b")
-        echo = self.world.start("b", LEAT, "serve", "--echo", "--listen", f"{FAR}:{PORT}",
-                                leat=False, ready=None)
-        client = self.world.start("a", sys.executable, "-B", "-c", ECHO_CLIENT, FAR, PORT,
-                                  ready="exchanged")
-        stats = self.world.stats()
-        self.assertEqual(stats["shared"], 2, stats)
-        self.let_go(client)
-        self.assertIsNone(echo.poll())
+        for poller in ("epoll", "uring"):
+            with self.subTest(poller=poller):
+                world = self.world = World()
+                self.addCleanup(world.close)
+                world.join("a", "b")
+                echo = world.start("b", LEAT, "serve", "--echo", "--listen", f"{FAR}:{PORT}",
+                                   leat=False, ready=None, LEAT_POLLER=poller)
+                client = world.start("a", sys.executable, "-B", "-c", ECHO_CLIENT, FAR, PORT,
+                                     ready="exchanged")
+                self.assertEqual(world.stats()["shared"], 2)
+                self.let_go(client)
+                # And both on leat/net.
+                load = world.words("a", [LEAT, "load", "--connections", "4", "--requests", "4000",
+                                         f"tcp://{FAR}:{PORT}"], False)
+                subprocess.run(load, env={**world.environment, "LEAT_POLLER": poller}, check=True,
+                               capture_output=True, timeout=DEADLINE)
+                self.assertEqual(world.stats()["shared"], 10)
+                self.assertIsNone(echo.poll())
 
     def test_check_tells_what_it_knows(self):
         self.world.join("a", "b")
