@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <array>
 #include <bit>
 #include <cerrno>
+#include <climits>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -15,6 +17,8 @@
 #include <vector>
 
 #include <fmt/format.h>
+
+#include "leat/smc/program_image.h"
 
 #include "apps/leat/broker_start.h"
 #include "apps/leat/cli_options.h"
@@ -131,6 +135,12 @@ void set_environment(const RunOptions& options, const smc::BrokerDirectory& dire
   say(options, "LD_PRELOAD=" + list);
 }
 
+bool is_of_musl(const std::string& program) {
+  std::array<char, PATH_MAX> room{};
+  const char* const path = smc::find_in_path(program.c_str(), room.data(), room.size());
+  return smc::image_of(AT_FDCWD, path) == smc::Image::kRefuses;
+}
+
 int execute(const std::vector<std::string>& words) {
   std::vector<char*> arguments;
   arguments.reserve(words.size() + 1);
@@ -164,6 +174,12 @@ int run(const RunOptions& options) {
   } else {
     say(options, fmt::format("broker in {}, {}", directory.path,
                              *started ? "started now" : "which was there"));
+  }
+  if (is_of_musl(options.program[0])) {
+    // Its loader would end it; what it talks to finds no offer, and stays on TCP as well.
+    fail("run", options.program[0] +
+                    " is linked with musl, for which there is no library: it runs on TCP");
+    return execute(options.program);
   }
   set_environment(options, directory, *library);
   return execute(options.program);

@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
+#include <string.h>
+
+#include "leat/smc/program_image.h"
 
 #include "apps/preload/fold.h"
 #include "apps/preload/held.h"
-#include "apps/preload/image.h"
 #include "apps/preload/process.h"
 #include "apps/preload/raw.h"
 #include "apps/preload/real.h"
@@ -28,30 +30,46 @@ bool broker_holds(Connection& connection) {
              smc::Answer::Kind::kSegment;
 }
 
-void before_exec(int directory, const char* path, char* const environment[]) {
-  bool carries = false;
-  bool knows = false;
+smc::Image before_exec(int directory, const char* path, char* const environment[]) {
   const int error = errno;
+  const smc::Image image =
+      smc::environment_has_us(environment) ? smc::image_of(directory, path) : smc::Image::kCannot;
   for (int fd = 0; fd < DescriptorTable::end(); ++fd) {
     if (DescriptorTable::known(fd) == nullptr) continue;
     const long flags = raw::raw_syscall(SYS_fcntl, fd, F_GETFD);
     if (flags < 0 || (flags & FD_CLOEXEC) != 0) continue;
     const Held held(fd);
     if (!held) continue;
-    if (!knows) carries = image_carries_us(directory, path, environment);
-    knows = true;
-    if (carries && (!held->is_shared() || broker_holds(*held))) {
+    if (image == smc::Image::kCarries && (!held->is_shared() || broker_holds(*held))) {
       if (held->is_shared()) held->wakes_heirs();
       continue;
     }
     fold_for_good(*held, fd, smc::FallbackReason::kPassedOn);
   }
   errno = error;
+  return image;
 }
 
-void before_exec_of(const char* name, char* const environment[]) {
+smc::Image before_exec_of(const char* name, char* const environment[]) {
   char room[PATH_MAX];
-  before_exec(AT_FDCWD, find_in_path(name, room, sizeof room), environment);
+  return before_exec(AT_FDCWD, smc::find_in_path(name, room, sizeof room), environment);
+}
+
+/// `execute(environment)`, without this library in it if the program's loader would refuse it.
+template <typename Execute>
+int execute_in(smc::Image image, char* const environment[], Execute execute) {
+  if (image != smc::Image::kRefuses) return execute(environment);
+  std::size_t count = 1;
+  std::size_t longest = 0;
+  for (char* const* one = environment; *one != nullptr; ++one, ++count) {
+    const std::size_t size = strlen(*one);
+    if (size > longest) longest = size;
+  }
+  // On the stack: nothing here allocates.
+  char** const copy = static_cast<char**>(alloca(count * sizeof(char*)));
+  char* const list = static_cast<char*>(alloca(longest + 1));
+  smc::leave_us_out(environment, copy, list);
+  return execute(copy);
 }
 
 }  // namespace
@@ -59,8 +77,8 @@ void before_exec_of(const char* name, char* const environment[]) {
 
 LEAT_INTERPOSED int execve(const char* path, char* const arguments[],
                            char* const environment[]) noexcept {
-  before_exec(AT_FDCWD, path, environment);
-  return real::execve(path, arguments, environment);
+  return execute_in(before_exec(AT_FDCWD, path, environment), environment,
+                    [=](char* const* in) { return real::execve(path, arguments, in); });
 }
 
 LEAT_INTERPOSED int execv(const char* path, char* const arguments[]) noexcept {
@@ -69,8 +87,8 @@ LEAT_INTERPOSED int execv(const char* path, char* const arguments[]) noexcept {
 
 LEAT_INTERPOSED int execvpe(const char* name, char* const arguments[],
                             char* const environment[]) noexcept {
-  before_exec_of(name, environment);
-  return real::execvpe(name, arguments, environment);
+  return execute_in(before_exec_of(name, environment), environment,
+                    [=](char* const* in) { return real::execvpe(name, arguments, in); });
 }
 
 LEAT_INTERPOSED int execvp(const char* name, char* const arguments[]) noexcept {
@@ -88,14 +106,15 @@ LEAT_INTERPOSED int fexecve(int fd, char* const arguments[], char* const environ
   while (digits[0] == '0' && digits[1] != 0) ++digits;
   for (char* to = end; (*to++ = *digits) != 0; ++digits) {
   }
-  before_exec(AT_FDCWD, path, environment);
-  return real::fexecve(fd, arguments, environment);
+  return execute_in(before_exec(AT_FDCWD, path, environment), environment,
+                    [=](char* const* in) { return real::fexecve(fd, arguments, in); });
 }
 
 LEAT_INTERPOSED int execveat(int directory, const char* path, char* const arguments[],
                              char* const environment[], int flags) noexcept {
-  before_exec(directory, path, environment);
-  return real::execveat(directory, path, arguments, environment, flags);
+  return execute_in(before_exec(directory, path, environment), environment, [=](char* const* in) {
+    return real::execveat(directory, path, arguments, in, flags);
+  });
 }
 
 // The lists become arrays on the stack: nothing here allocates.
@@ -134,16 +153,18 @@ LEAT_INTERPOSED int posix_spawn(pid_t* child, const char* path,
                                 const posix_spawn_file_actions_t* actions,
                                 const posix_spawnattr_t* attributes, char* const arguments[],
                                 char* const environment[]) {
-  before_exec(AT_FDCWD, path, environment);
-  return real::posix_spawn(child, path, actions, attributes, arguments, environment);
+  return execute_in(before_exec(AT_FDCWD, path, environment), environment, [=](char* const* in) {
+    return real::posix_spawn(child, path, actions, attributes, arguments, in);
+  });
 }
 
 LEAT_INTERPOSED int posix_spawnp(pid_t* child, const char* name,
                                  const posix_spawn_file_actions_t* actions,
                                  const posix_spawnattr_t* attributes, char* const arguments[],
                                  char* const environment[]) {
-  before_exec_of(name, environment);
-  return real::posix_spawnp(child, name, actions, attributes, arguments, environment);
+  return execute_in(before_exec_of(name, environment), environment, [=](char* const* in) {
+    return real::posix_spawnp(child, name, actions, attributes, arguments, in);
+  });
 }
 
 LEAT_INTERPOSED int posix_spawn_file_actions_adddup2(posix_spawn_file_actions_t* actions, int fd,

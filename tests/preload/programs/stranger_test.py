@@ -1,20 +1,23 @@
 #!/usr/bin/env python3
-"""A program that Leat cannot carry (static; Go, where a toolchain is) at one end of a connection, then at the other.
+"""A program that Leat cannot carry (static; Go or musl, where the tools are) at one end of a connection, then at the other.
 
 WORKER and STATIC_WORKER name the two builds of tests/preload/soak/worker.c.
 """
 
+import json
 import os
 import pathlib
 import shutil
 import subprocess
+import sys
 import unittest
 
-from harness import ProgramTest, World, main
+from harness import LEAT, ProgramTest, World, main
 
 WORKER = os.environ.get("WORKER", "")
 STATIC = os.environ.get("STATIC_WORKER", "")
 GO_SOURCE = pathlib.Path(__file__).with_name("stranger.go")
+C_SOURCE = pathlib.Path(__file__).with_name("stranger.c")
 SEEDS = range(70, 76)
 
 
@@ -56,30 +59,85 @@ class Stranger(ProgramTest):
         self.play([STATIC], [WORKER], False)
 
 
-class Go(ProgramTest):
-    def setUp(self):
-        if not shutil.which("go"):
-            raise unittest.SkipTest("no Go here")
+ECHO = """
+import socket
+server = socket.create_server(("127.0.0.1", 0))
+print(server.getsockname()[1], flush=True)
+connection, _ = server.accept()
+while data := connection.recv(65536):
+    connection.sendall(data)
+"""
+DIAL = """
+import socket, sys
+connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+for i in range(2000):
+    message = b"%08d" % i * 100
+    connection.sendall(message)
+    got = b""
+    while len(got) < len(message):
+        got += connection.recv(800 - len(got))
+    assert got == message
+print("right", flush=True)
+sys.stdin.readline()
+"""
 
-    def test_go_client_and_server(self):
+
+class Foreign(ProgramTest):
+    """Programs that are built here, with tools that may be missing."""
+
+    def build(self, world, tool, words, **environment):
+        if not shutil.which(tool):
+            raise unittest.SkipTest(f"no {tool} here")
+        program = world.folder / "stranger"
+        subprocess.run([tool, *words[:-1], "-o", str(program), str(words[-1])], check=True, timeout=240,
+                       env={**os.environ, **environment})
+        return program
+
+    def start(self, world, words):
+        return subprocess.Popen(world.words(True, words), env=world.environment(), text=True,
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def play(self, world, program):
+        """Leat's end serves the stranger, then dials it: right bytes, by TCP, and `leat ss` says why."""
+        with self.start(world, [sys.executable, "-c", ECHO]) as server:
+            port = server.stdout.readline().strip()
+            self.assertEqual(world.run(True, [program, "client", port]).strip(), "right")
+            self.assertEqual(server.wait(20), 0)
+        with self.start(world, [program, "server"]) as server:
+            port = server.stdout.readline().strip()
+            with self.start(world, [sys.executable, "-c", DIAL, port]) as client:
+                self.assertEqual(client.stdout.readline().strip(), "right")
+                shown = json.loads(subprocess.run([LEAT, "ss", "--json"], env=world.environment(), check=True,
+                                                  capture_output=True, text=True).stdout)
+                client.stdin.write("\n")
+                client.stdin.close()
+                self.assertEqual(client.wait(20), 0)
+            self.assertEqual(server.wait(20), 0)
+        self.assertEqual([one["mode"] for one in shown], ["TCP"], shown)
+        self.assertIn("peer", shown[0]["reason"])
+        self.judge(world, "one", 0, 0)
+
+    def test_go(self):
+        # With cgo the program is dynamic and loads the library, and still makes its system calls itself.
+        for cgo in ("0", "1"):
+            with self.subTest(cgo=cgo), World() as world:
+                self.play(world, self.build(world, "go", ["build", GO_SOURCE], CGO_ENABLED=cgo,
+                                            GOCACHE=str(world.folder / "cache"), GOFLAGS="-mod=mod"))
+
+    def test_musl(self):
+        for kind in ("-dynamic", "-static"):
+            with self.subTest(kind=kind), World() as world:
+                self.play(world, self.build(world, "musl-gcc", ["-O1", kind, C_SOURCE]))
+
+    def test_musl_started_by_others(self):
+        """Its loader would end it for our sake, so it is started without us, by exec and by spawn."""
         with World() as world:
-            program = world.folder / "stranger"
-            world.run(False, ["go", "build", "-o", program, GO_SOURCE], timeout=240)
-            echo = "import socket,sys\ns=socket.create_server(('127.0.0.1',0));print(s.getsockname()[1],flush=True)\n" \
-                   "c,_=s.accept()\nwhile d:=c.recv(65536): c.sendall(d)\n"
-            dial = "import socket,sys\nc=socket.create_connection(('127.0.0.1',int(sys.argv[1])))\n" \
-                   "for i in range(2000):\n m=b'%08d'%i*100\n c.sendall(m); g=b''\n" \
-                   " while len(g)<len(m): g+=c.recv(800-len(g))\n assert g==m\nprint('right')\n"
-            for server, client in ((["python3", "-c", echo], [program, "client"]),
-                                   ([program, "server"], ["python3", "-c", dial])):
-                with subprocess.Popen(world.words(True, server), env=world.environment(), text=True,
-                                      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as first:
-                    try:
-                        port = first.stdout.readline().strip()
-                        self.assertEqual(world.run(True, [*client, port]).strip(), "right")
-                    finally:
-                        first.kill()
-            self.judge(world, "one", 0, 0)
+            program = self.build(world, "musl-gcc", ["-O1", C_SOURCE])
+            script = (f"import os, subprocess; s = subprocess.Popen(['{program}', 'server'], stdout=-1);"
+                      f"os.execvp('{program}', ['c', 'client', s.stdout.readline().decode().strip()])")
+            self.assertEqual(world.run(True, [sys.executable, "-c", script]).strip(), "right")
+            self.assertEqual(world.run(True, ["sh", "-c", f"echo $LD_PRELOAD; {program} client 1 || echo ran"]
+                                       ).split()[-1], "ran")
 
 
 if __name__ == "__main__":
