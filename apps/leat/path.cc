@@ -6,15 +6,18 @@
 #include <cerrno>
 #include <cstdio>
 #include <fstream>
-#include <iterator>
 #include <memory>
+#include <optional>
 #include <string>
+#include <thread>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "leat/host/findings.h"
 #include "leat/host/inventory.h"
 #include "leat/host/inventory_json.h"
+#include "leat/host/observation.h"
 #include "leat/sys/live_machine.h"
 #include "leat/sys/recording_machine.h"
 #include "leat/sys/replay_machine.h"
@@ -33,6 +36,7 @@ struct PathOptions {
   bool json = false;
   std::string record;
   std::string replay;
+  Duration observe{};
 };
 
 /// Of the terminal, 80 where there is none.
@@ -44,11 +48,9 @@ std::size_t terminal_width() {
 
 Result<std::unique_ptr<sys::Machine>> open_machine(const PathOptions& options) {
   if (options.replay.empty()) return std::unique_ptr<sys::Machine>(new sys::LiveMachine);
-  errno = 0;
-  std::ifstream file(options.replay, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  if (!file) return Error::from_errno(errno != 0 ? errno : EIO, "read " + options.replay);
-  auto machine = sys::ReplayMachine::parse(text);
+  const auto text = sys::LiveMachine().read_file(options.replay);
+  if (!text) return text.error();
+  auto machine = sys::ReplayMachine::parse(*text);
   if (!machine) return machine.error();
   return std::unique_ptr<sys::Machine>(*std::move(machine));
 }
@@ -76,12 +78,24 @@ int show(const PathOptions& options) {
         write_recording(options.record, recorder.text("recorded on Linux " + inventory->kernel));
     if (!written) return fail("path", written.error().message());
   }
+  if (options.target.pid && !machine.read_file(fmt::format("/proc/{}/comm", *options.target.pid))) {
+    return fail("path",
+                Error::from_errno(ESRCH, fmt::format("process {}", *options.target.pid)).message());
+  }
   keep_wanted(options.target, *inventory);
   const auto findings = host::find_misfits(*inventory);
+  std::optional<host::Observation> observed;
+  if (options.observe > Duration::zero()) {
+    auto result = host::observe(machine, *inventory, options.observe,
+                                [](Duration time) { std::this_thread::sleep_for(time); });
+    if (!result) return fail("path", result.error().message());
+    observed = *std::move(result);
+  }
   if (options.json) {
-    fmt::print("{}\n", host::inventory_json(*inventory, findings));
+    fmt::print("{}\n", host::inventory_json(*inventory, findings, observed ? &*observed : nullptr));
   } else {
     fmt::print("{}", path_tree(*inventory, findings, terminal_width()));
+    if (observed) fmt::print("{}", observation_text(*inventory, *observed, terminal_width()));
   }
   return kSuccess;
 }
@@ -100,6 +114,8 @@ Command add_path(CLI::App& app) {
   add_parsed(*parser, "target", parse, "A device, a process, or a port as :80; nothing: all")
       ->type_name("DEV|PID|:PORT");
   parser->add_flag("--json", options->json, "As a JSON object, with everything");
+  add_seconds(*parser, "--observe", options->observe,
+              "Look on for a while: interrupts and packets by CPU, threads that ran");
   parser->add_option("--record", options->record, "Keep this machine's answers in a file")
       ->type_name("FILE");
   parser

@@ -8,6 +8,7 @@
 
 #include "leat/host/findings.h"
 #include "leat/host/inventory.h"
+#include "leat/host/observation.h"
 
 namespace leat::app {
 
@@ -36,6 +37,10 @@ class TreeText {
 /// The part about sockets, their groups and owners.
 void add_sockets(TreeText& out, const host::Inventory& inventory,
                  const std::vector<host::Finding>& findings);
+
+/// What was seen in some seconds: where interrupts came, which threads ran where.
+[[nodiscard]] std::string observation_text(const host::Inventory& inventory,
+                                           const host::Observation& observation, std::size_t width);
 
 /// "-" for none, the list otherwise, or why it is not known.
 [[nodiscard]] std::string cpus_text(const host::Reading<CpuSet>& cpus);

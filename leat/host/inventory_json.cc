@@ -296,7 +296,8 @@ Json findings_json(const std::vector<Finding>& findings) {
 
 }  // namespace
 
-std::string inventory_json(const Inventory& inventory, const std::vector<Finding>& findings) {
+std::string inventory_json(const Inventory& inventory, const std::vector<Finding>& findings,
+                           const Observation* observed) {
   std::string text = "{\n";
   const auto add_text = [&](const char* name, const std::string& value) {
     text.append(text.size() > 2 ? ",\n " : " ").append("\"").append(name).append("\": ");
@@ -328,6 +329,7 @@ std::string inventory_json(const Inventory& inventory, const std::vector<Finding
   add("irqbalance", inventory.irqbalance);
   add("protocols", to_json(inventory.protocols, numbers));
   add("findings", findings_json(findings));
+  if (observed != nullptr) add_text("observed", observation_json(*observed));
   return text + "\n}";
 }
 
