@@ -70,7 +70,7 @@ Answer BrokerDesk::answer(const Asker& asker, const Request& request, MonotonicT
     case Ask::kFetch:
       return rendezvous_.fetch(asker, request, now);
     case Ask::kReject:
-      return rendezvous_.reject(asker, request, now);
+      return rendezvous_.reject(asker, request, policy_, now);
     case Ask::kLookupOrPin:
       return rendezvous_.lookup_or_pin(asker, request, is_own, now);
     case Ask::kHold:

@@ -26,7 +26,7 @@ namespace leat::smc {
 ///     its socket          at its socket again: confirmed  proof of docs/decisions/shared-memory.md
 ///
 /// Between network namespaces an end is confirmed when its own challenges were met, or when the
-/// peer, which is of the same user, says that its were.
+/// peer, whose user is the same or allowed, says that its were.
 class Link {
  public:
   enum class Progress : std::uint8_t {

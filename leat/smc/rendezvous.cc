@@ -101,18 +101,19 @@ Answer Rendezvous::offer(const Asker& asker, const Request& request, const Polic
   const auto mine = ends_.emplace(request.cookie, std::move(end)).first;
   by_name_[name] = request.cookie;
   const auto mirrored = by_name_.find(name_of(request.netns, request.names.mirrored()));
-  if (mirrored == by_name_.end() || mirrored->second == request.cookie) return wait(mine, now);
+  if (mirrored == by_name_.end() || mirrored->second == request.cookie)
+    return wait(mine, policy, now);
   const auto peer = ends_.find(mirrored->second);
   if (const std::uint64_t token = peer->second.segment; token != 0) {
     const Segment& segment = segments_.at(token);
-    if (!segment.across || is_proved(segment)) return wait(mine, now);
+    if (!segment.across || is_proved(segment)) return wait(mine, policy, now);
     part(*peer);  // It was tried with another namespace's, but this one is certain.
   }
   if (!policy.allows(mine->second.family, peer->second.family) &&
       !policy.allows(mine->second.uid, peer->second.uid)) {
     if (!holds(*peer)) {
       forget(peer, now);
-      return wait(mine, now);
+      return wait(mine, policy, now);
     }
     erase(mine);
     return refused(FallbackReason::kPolicy);
@@ -124,8 +125,8 @@ Answer Rendezvous::offer(const Asker& asker, const Request& request, const Polic
 }
 
 /// Nobody of its own namespace is there.
-Answer Rendezvous::wait(Ends::iterator mine, MonotonicTime now) {
-  if (match_across(mine, now)) return segment_answer(mine->second, now);
+Answer Rendezvous::wait(Ends::iterator mine, const Policy& policy, MonotonicTime now) {
+  if (match_across(mine, policy, now)) return segment_answer(mine->second, now);
   begin_waiting(*mine);
   return simple(Answer::Kind::kPending);
 }

@@ -38,19 +38,18 @@ void Rendezvous::end_waiting(const Ends::value_type& entry) {
   waiting_.erase({name_of(0, entry.second.names), entry.first});
 }
 
-bool Rendezvous::may_match_across(const Ends::value_type& one, const Ends::value_type& other) {
+bool Rendezvous::may_match_across(const Ends::value_type& one, const Ends::value_type& other,
+                                  const Policy& policy) {
   const End& mine = one.second;
   const End& peer = other.second;
-  // What an end says of the proof lies in memory that the other may write, so that the policy,
-  // which allows connections between users, does not do here.
-  const bool same_user = mine.uid == peer.uid || mine.family == peer.family;
-  return same_user && mine.netns != peer.netns && !mine.tried.contains(other.first) &&
+  const bool allowed = policy.allows(mine.family, peer.family) || policy.allows(mine.uid, peer.uid);
+  return allowed && mine.netns != peer.netns && !mine.tried.contains(other.first) &&
          !peer.tried.contains(one.first);
 }
 
 // Of several the one that was heard of last: both ends of a connection have earned it about when
 // the other has.
-bool Rendezvous::match_across(Ends::iterator mine, MonotonicTime now) {
+bool Rendezvous::match_across(Ends::iterator mine, const Policy& policy, MonotonicTime now) {
   const Name wanted = name_of(0, mine->second.names.mirrored());
   auto best = ends_.end();
   std::size_t looked_at = 0;
@@ -58,7 +57,7 @@ bool Rendezvous::match_across(Ends::iterator mine, MonotonicTime now) {
        at != waiting_.end() && at->first == wanted && looked_at < kMostLookedAt;
        ++at, ++looked_at) {
     const auto peer = ends_.find(at->second);
-    if (!may_match_across(*mine, *peer)) continue;
+    if (!may_match_across(*mine, *peer, policy)) continue;
     if (best == ends_.end() || peer->second.heard_at >= best->second.heard_at) best = peer;
   }
   return best != ends_.end() && pair(mine, best, true, now) == FallbackReason::kNone;
@@ -77,7 +76,8 @@ void Rendezvous::part(const Ends::value_type& one) {
   }
 }
 
-Answer Rendezvous::reject(const Asker& asker, const Request& request, MonotonicTime now) {
+Answer Rendezvous::reject(const Asker& asker, const Request& request, const Policy& policy,
+                          MonotonicTime now) {
   const auto found = ends_.find(request.cookie);
   if (found == ends_.end()) return fetch(asker, request, now);
   End& mine = found->second;
@@ -95,16 +95,16 @@ Answer Rendezvous::reject(const Asker& asker, const Request& request, MonotonicT
   mine.tried.insert(peer == ends_.end() ? 0 : peer->first);
   if (peer != ends_.end()) {
     peer->second.tried.insert(found->first);
-    look_on(peer, now);
+    look_on(peer, policy, now);
   }
-  look_on(found, now);
+  look_on(found, policy, now);
   return fetch(asker, request, now);
 }
 
-void Rendezvous::look_on(Ends::iterator at, MonotonicTime now) {
+void Rendezvous::look_on(Ends::iterator at, const Policy& policy, MonotonicTime now) {
   if (at->second.segment != 0) return;
   if (at->second.tried.size() < kMostTries) {
-    match_across(at, now);
+    match_across(at, policy, now);
     return;
   }
   notify(at->second);

@@ -58,7 +58,7 @@ TEST_F(HostileClients, GarbageIsAnsweredByNothing) {
     for (unsigned char& byte : bytes) byte = static_cast<unsigned char>(random());
     Request request;
     std::memcpy(bytes.data(), static_cast<const void*>(&request), 16);
-    bytes[8] = static_cast<unsigned char>(random.uniform(0, 9));
+    bytes[8] = static_cast<unsigned char>(random.uniform(0, 10));
     const std::size_t size = i % 2 == 0 ? sizeof request : random.uniform(1, 256);
     ASSERT_EQ(::send(fd.get(), bytes.data(), size, MSG_NOSIGNAL), static_cast<ssize_t>(size));
   }
@@ -163,6 +163,31 @@ TEST_F(HostileClients, OtherUsersNeedThePolicy) {
   EXPECT_EQ(as_user(4713, steal), static_cast<int>(Kind::kRefused));
   const auto inherit = [&] { return static_cast<int>(client().lookup_or_pin(1).kind); };
   EXPECT_EQ(as_user(4713, inherit), static_cast<int>(Kind::kRefused));
+}
+
+TEST_F(HostileClients, BetweenNetworkNamespacesTheyNeedItToo) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to become another user";
+  std::filesystem::permissions(std::filesystem::path(directory_.path).parent_path(),
+                               std::filesystem::perms(0711));
+  allow("allow 0 4711\nallow 0 4712");
+  const auto at = [](std::uint64_t netns, std::uint16_t local, std::uint16_t peer) {
+    Offer offer = make_offer(netns, local, peer);
+    offer.netns = netns;
+    offer.names.local[0] = offer.names.peer[0] = 10;
+    offer.names.local[3] = static_cast<std::uint8_t>(local);
+    offer.names.peer[3] = static_cast<std::uint8_t>(peer);
+    return offer;
+  };
+  const auto one = [&] { return static_cast<int>(client().offer(at(1, 10, 20), 0).kind); };
+  EXPECT_EQ(as_user(4711, one), static_cast<int>(Kind::kPending));
+  // These two are both ours' friends, not each other's.
+  const auto other = [&] { return static_cast<int>(client().offer(at(2, 20, 10), 0).kind); };
+  EXPECT_EQ(as_user(4712, other), static_cast<int>(Kind::kPending));
+  const Mapped<SegmentHeader> ours(client().offer(at(3, 20, 10), 0));
+  ASSERT_TRUE(ours);
+  EXPECT_EQ(ours->across, 1U);
+  const auto reject = [&] { return static_cast<int>(client().reject(3, ours->token, 0).kind); };
+  EXPECT_EQ(as_user(4712, reject), static_cast<int>(Kind::kRefused));
 }
 
 TEST_F(HostileClients, AFamilyKeepsItsRightWhenItChangesItsUser) {

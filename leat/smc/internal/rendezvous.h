@@ -53,7 +53,8 @@ class Rendezvous {
 
   Answer offer(const Asker& asker, const Request& request, const Policy& policy, MonotonicTime now);
   /// Between network namespaces: the two of the segment are not tried again.
-  Answer reject(const Asker& asker, const Request& request, MonotonicTime now);
+  Answer reject(const Asker& asker, const Request& request, const Policy& policy,
+                MonotonicTime now);
   Answer fetch(const Asker& asker, const Request& request, MonotonicTime now);
   /// `is_own`: the asker is the broker's own user, whose pins may not be lost.
   Answer lookup_or_pin(const Asker& asker, const Request& request, bool is_own, MonotonicTime now);
@@ -112,17 +113,18 @@ class Rendezvous {
   [[nodiscard]] bool holds(const Ends::value_type& entry) const;
   void drop_name(const Ends::value_type& entry);
   [[nodiscard]] bool is_proved(const Segment& segment) const;
-  Answer wait(Ends::iterator mine, MonotonicTime now);
+  Answer wait(Ends::iterator mine, const Policy& policy, MonotonicTime now);
   FallbackReason pair(Ends::iterator mine, Ends::iterator peer, bool across, MonotonicTime now);
   Result<std::uint64_t> make_segment(const Ends::value_type& first, const Ends::value_type& second,
                                      bool across, MonotonicTime now);
   // Between network namespaces: rendezvous_across.cc.
   void begin_waiting(const Ends::value_type& entry);
   void end_waiting(const Ends::value_type& entry);
-  static bool may_match_across(const Ends::value_type& one, const Ends::value_type& other);
-  bool match_across(Ends::iterator mine, MonotonicTime now);
+  static bool may_match_across(const Ends::value_type& one, const Ends::value_type& other,
+                               const Policy& policy);
+  bool match_across(Ends::iterator mine, const Policy& policy, MonotonicTime now);
   void part(const Ends::value_type& one);
-  void look_on(Ends::iterator at, MonotonicTime now);
+  void look_on(Ends::iterator at, const Policy& policy, MonotonicTime now);
   Ends::iterator erase(Ends::iterator at);
   void notify(const End& end) { pages_.notify(end.page_token, end.slot); }
   [[nodiscard]] bool is_dead(const Ends::value_type& entry, MonotonicTime now) const;
