@@ -242,13 +242,16 @@ class Namespaces(unittest.TestCase):
 
     def test_ports_used_again_at_once(self):
         self.world.join("a", "b")
-        server = self.world.server("b", "one")
+        # Some end when one end alone has offered, some before the proof, some after.
+        server = self.world.server("b", "one", LEAT_EARN_CALLS="90", LEAT_EARN_BYTES="100000000")
         rounds = 40
-        # Some end before the proof, some after.
         for messages in (20, 60, 250):
             self.ends_well(self.world.client("a", "one", rounds, messages, ready=None))
         self.runs_on(server)
-        self.assertGreater(self.world.stats()["shared"], rounds)
+        stats = self.world.stats()
+        print("ports used again:", stats["shared"], "ends of", 2 * rounds, "share",
+              file=sys.stderr)
+        self.assertGreater(stats["shared"], 1.8 * rounds, stats)
 
     def test_leat_net_serves_another_namespace(self):
         for poller in ("epoll", "uring"):
