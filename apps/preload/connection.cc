@@ -143,6 +143,7 @@ void Connection::take_answer(int fd, const smc::Answer& answer) {
     case smc::Answer::Kind::kSegment:
       break;
   }
+  link_.find_boards(Process::broker(), offer_, answer, Process::page()->token);
   const smc::FallbackReason reason = link_.attach(fd, offer_, answer, connects_);
   if (reason != smc::FallbackReason::kNone) return pin(reason);
   stage_.store(Stage::kAttached, std::memory_order_release);

@@ -83,6 +83,10 @@ class Connection {
   [[nodiscard]] smc::EndControl& peer() { return link_.peer(); }
   [[nodiscard]] smc::Link& link() { return link_; }
   [[nodiscard]] smc::ConnectionSlot* slot() const { return slot_; }
+  /// See Link::wake_peer().
+  void wake_peer(int fd) {
+    link_.wake_peer(fd, slot_->holders.load(std::memory_order_relaxed) == 1);
+  }
   [[nodiscard]] bool connects() const { return connects_; }
 
   // --- life: connection.cc -------------------------------------------------------------------
@@ -118,8 +122,9 @@ class Connection {
   /// Exactly, under the rx lock: eats the doorbells that lie in the socket, follows the spans,
   /// answers a peer that wants to fold. `from_kernel` are the events the kernel has reported for
   /// the socket; returns what of them is true for the program, EPOLLIN added where a ring has bytes
-  /// (as many as SO_RCVLOWAT asks). Keeps errno.
-  [[nodiscard]] std::uint32_t true_events(int fd, std::uint32_t from_kernel);
+  /// (as many as SO_RCVLOWAT asks). `is_sets`: asked by the set on whose board this connection is,
+  /// which sees to its sleepers. Keeps errno.
+  [[nodiscard]] std::uint32_t true_events(int fd, std::uint32_t from_kernel, bool is_sets = false);
   /// Before sleeping in the kernel with this socket among the awaited: marks this end armed. The
   /// caller then asks maybe_readable() once more, and sleeps only if it is false.
   void arm();
@@ -133,9 +138,14 @@ class Connection {
   /// Before the rings are read: sets the mark again that a doorbell has taken, if somebody else
   /// sleeps on this end.
   void stay_armed();
-  /// Under the rx lock, with the rings empty: before doorbells without a number are eaten. False:
-  /// bytes have come, look again.
-  [[nodiscard]] bool may_eat_doorbells();
+  enum class Doorbells : std::uint8_t {
+    kEat,
+    kLookAgain,  ///< Bytes have come.
+    kLeave,      ///< A sleeper of another set is to wake by them; they stay where they are.
+  };
+  /// Under the rx lock, with the rings empty: before doorbells without a number are eaten.
+  /// `is_sets`: see true_events().
+  [[nodiscard]] Doorbells judge_doorbells(bool is_sets = false);
   /// Stream position up to which bytes have come, for edge-triggered sets: grows when bytes arrive.
   [[nodiscard]] std::uint64_t arrivals();
   /// While true the mark stays when the last waiter disarms: a set keeps it armed though nobody

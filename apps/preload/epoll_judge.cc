@@ -33,10 +33,16 @@ bool EpollSet::is_due(const Member& member) const {
 
 bool EpollSet::any_due() {
   if (!lock_.lock()) return false;
-  bool due = false;
+  bool due = boards_.any();
+  bool has_idle = false;
   for (std::uint32_t i = 0; i < members_.scanned() && !due; ++i) {
-    due = is_due(members_[members_.scanned_at(i)]);
+    Member& member = members_[members_.scanned_at(i)];
+    due = is_due(member);
+    if (due || member.place == 0) continue;
+    member.idle = 1;
+    has_idle = true;
   }
+  if (has_idle) drop_idle();
   for (std::uint32_t i = 0; inner_ != 0 && i < members_.end() && !due; ++i) {
     due = members_[i].used && members_[i].inner >= 0 && is_due(members_[i]);
   }
@@ -77,11 +83,11 @@ std::uint32_t EpollSet::observe(std::uint32_t index, std::uint32_t kernel) {
   observed.kernel = kernel;
   // Before the look: what comes meanwhile is told once more, not lost.
   observed.arrivals = member.connection->arrivals();
-  observed.truth = member.connection->true_events(member.look_fd, kernel);
+  observed.truth = member.connection->true_events(member.look_fd, kernel, member.place != 0);
   const Verdict verdict = judge(member.registration, observed);
   obey(member, verdict.duty);
   if (verdict.events == 0) return 0;
-  members_.scan(index);
+  scan(index);
   if (!stays_armed(member) && sleepers.load(std::memory_order_relaxed) == 0) disarm(member);
   return verdict.events;
 }
@@ -110,9 +116,9 @@ std::uint32_t EpollSet::judge_ambiguous(std::uint32_t first, std::uint32_t kerne
   for (std::uint32_t i = first; i != kNoMember; i = members_.next_with(i)) {
     Member& member = members_[i];
     if (!member.counted || member.inner >= 0) return kernel;
-    truth |= member.connection->true_events(member.look_fd, kernel) &
+    truth |= member.connection->true_events(member.look_fd, kernel, member.place != 0) &
              (member.registration.events | EPOLLERR | EPOLLHUP);
-    members_.scan(i);
+    scan(i);
   }
   const std::uint32_t input = (truth & EPOLLIN) != 0 ? kernel & kInputEvents : 0;
   return input | (truth & kernel & ~kInputEvents);
@@ -120,6 +126,7 @@ std::uint32_t EpollSet::judge_ambiguous(std::uint32_t first, std::uint32_t kerne
 
 int EpollSet::add_due(epoll_event* events, int count, int room) {
   const std::uint32_t scanned = members_.scanned();
+  bool has_idle = false;
   for (std::uint32_t k = 0; k < scanned; ++k) {
     const std::uint32_t place = (turn_ + k) % scanned;
     const std::uint32_t index = members_.scanned_at(place);
@@ -127,17 +134,20 @@ int EpollSet::add_due(epoll_event* events, int count, int room) {
     if (member.pass == pass_) continue;
     if (!is_due(member)) {
       ++member.idle;
+      has_idle = has_idle || member.place != 0;
       continue;
     }
     if (count == room) {
       turn_ = place;  // It is the first the next time.
-      return count;
+      break;
     }
+    member.pass = pass_;
     if (const std::uint32_t told = observe(index, 0); told != 0) {
       events[count].events = told;
       events[count++].data.u64 = member.data;
     }
   }
+  if (has_idle) drop_idle();
   for (std::uint32_t i = 0; inner_ != 0 && i < members_.end() && count < room; ++i) {
     Member& member = members_[i];
     if (!member.used || member.inner < 0 || member.pass == pass_ || !is_due(member)) continue;
@@ -155,6 +165,7 @@ int EpollSet::collect(epoll_event* events, int count, int room) {
   if (!lock_.lock()) return count;
   adopt();
   ++pass_;
+  take_news();  // Before doorbells are eaten: see judge_doorbells().
   int kept = 0;
   for (int i = 0; i < count; ++i) {
     const std::uint32_t told = judge_kernel(events[i]);
@@ -163,6 +174,7 @@ int EpollSet::collect(epoll_event* events, int count, int room) {
     events[kept++].events = told;
   }
   kept = add_due(events, kept, room);
+  if (!boards_.is_empty() && sleepers.load(std::memory_order_relaxed) != 0) kick_one_due();
   if (++looks_ == 64) cool();
   lock_.unlock();
   return kept;

@@ -73,7 +73,10 @@ void EpollSet::note(int operation, int fd, const epoll_event& event) {
       enroll(index);
     }
   } else if (member.counted && member.inner < 0) {
-    members_.scan(index);
+    if (!suits_board(member)) leave_board(member);
+    board(index);
+    scan(index);
+    if (member.place == 0 && sleepers.load(std::memory_order_relaxed) != 0) arm(member);
     kick_if_due(member);
   }
 }
@@ -83,8 +86,11 @@ void EpollSet::enroll(std::uint32_t index) {
   Member& member = members_[index];
   member.counted = true;
   member.sticky = member.forks != EpollSets::forks();
-  members_.scan(index);
-  if (stays_armed(member) || sleepers.load(std::memory_order_relaxed) != 0) arm(member);
+  board(index);
+  scan(index);
+  if (stays_armed(member) || (member.place == 0 && sleepers.load(std::memory_order_relaxed) != 0)) {
+    arm(member);
+  }
   shared_.fetch_add(1, std::memory_order_release);
   kick_if_due(member);
 }
@@ -102,6 +108,8 @@ void EpollSet::joined(Connection& connection, int fd) {
 
 void EpollSet::forget(std::uint32_t index) {
   Member& member = members_[index];
+  leave_board(member);
+  stop_scanning(index);
   disarm(member);
   if (member.counted) shared_.fetch_sub(1, std::memory_order_relaxed);
   if (member.inner >= 0) --inner_;
@@ -180,8 +188,13 @@ void EpollSet::disconnected(Connection& connection) {
 void EpollSet::clear() {
   adopt();
   for (std::uint32_t i = 0; i < members_.end(); ++i) {
-    if (members_[i].used) disarm(members_[i]);
+    if (!members_[i].used) continue;
+    leave_board(members_[i]);
+    disarm(members_[i]);
   }
+  boards_.clear();
+  looked_at_ = 0;
+  alarmed_ = false;
   members_.clear();
   shared_.store(0, std::memory_order_relaxed);
   sleepers.store(0, std::memory_order_relaxed);
@@ -195,9 +208,12 @@ void EpollSet::clear() {
 void EpollSet::adopt() {
   if (forks_ == EpollSets::forks()) return;
   forks_ = EpollSets::forks();
+  boards_.forget();  // The parent goes on using them.
   for (std::uint32_t i = 0; i < members_.end(); ++i) {
     Member& member = members_[i];
     if (!member.used || !member.counted || member.inner >= 0) continue;
+    if (member.place != 0 && member.scan_place == kNoMember) --looked_at_;
+    member.place = 0;
     member.armed = false;
     member.sticky = true;
     arm(member);
@@ -233,7 +249,10 @@ void EpollSet::make_sticky() {
   if (!sticky_.exchange(true, std::memory_order_relaxed)) {
     for (std::uint32_t i = 0; i < members_.end(); ++i) {
       Member& member = members_[i];
-      if (member.used && member.counted && member.inner < 0) arm(member);
+      if (member.used && member.counted && member.inner < 0) {
+        leave_board(member);
+        arm(member);
+      }
       if (member.used && member.inner >= 0) {
         EpollSets::at(static_cast<std::uint32_t>(member.inner))->make_sticky();
       }
@@ -274,20 +293,32 @@ void EpollSet::begin_sleep() {
   if (lock_.lock()) {
     adopt();
     cool();
-    for (std::uint32_t i = 0; i < members_.scanned(); ++i) arm(members_[members_.scanned_at(i)]);
+    for (std::uint32_t i = 0; i < members_.scanned(); ++i) {
+      Member& member = members_[members_.scanned_at(i)];
+      if (member.place == 0) arm(member);
+    }
+    boards_.set_sleepers(sleepers.load(std::memory_order_relaxed));
     lock_.unlock();
   }
   std::atomic_thread_fence(std::memory_order_seq_cst);
 }
 
 void EpollSet::end_sleep() {
-  if (sleepers.fetch_sub(1, std::memory_order_seq_cst) != 1 || is_plain()) return;
+  const bool was_last = sleepers.fetch_sub(1, std::memory_order_seq_cst) == 1;
+  if (is_plain() || (!was_last && boards_.is_empty())) return;
   if (!lock_.lock()) return;
-  if (sleepers.load(std::memory_order_relaxed) == 0) {
+  const std::uint32_t others = sleepers.load(std::memory_order_relaxed);
+  // The doorbell that has woken this thread took the mark, and others sleep on.
+  boards_.set_sleepers(others);
+  if (others == 0) {
     for (std::uint32_t i = 0; i < members_.scanned(); ++i) {
       Member& member = members_[members_.scanned_at(i)];
       if (!stays_armed(member)) disarm(member);
     }
+    for (std::uint32_t i = 0; alarmed_ && i < members_.end(); ++i) {
+      if (members_[i].used && members_[i].place != 0) disarm(members_[i]);
+    }
+    alarmed_ = false;
   }
   lock_.unlock();
 }
@@ -299,19 +330,27 @@ void EpollSet::cool() {
   for (std::uint32_t i = members_.scanned(); i-- > 0;) {
     const std::uint32_t index = members_.scanned_at(i);
     Member& member = members_[index];
-    if (member.idle < patience) continue;
+    if (member.place != 0 || member.idle < patience) continue;
     arm(member);
     if (member.connection->maybe_readable()) {
       member.idle = 0;
     } else {
-      members_.stop_scanning(index);
+      stop_scanning(index);
     }
   }
   looks_ = 0;
 }
 
-bool EpollSet::has_kernel_members() const {
-  return members_.count() > members_.scanned();
+void EpollSet::scan(std::uint32_t index) {
+  const Member& member = members_[index];
+  if (member.scan_place == kNoMember && member.place == 0) ++looked_at_;
+  members_.scan(index);
+}
+
+void EpollSet::stop_scanning(std::uint32_t index) {
+  const Member& member = members_[index];
+  if (member.scan_place != kNoMember && member.place == 0) --looked_at_;
+  members_.stop_scanning(index);
 }
 
 }  // namespace leat::preload

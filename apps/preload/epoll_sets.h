@@ -10,6 +10,7 @@
 #include "leat/smc/spin_budget.h"
 
 #include "apps/preload/member_table.h"
+#include "apps/preload/set_boards.h"
 #include "apps/preload/set_lock.h"
 
 namespace leat::preload {
@@ -17,15 +18,19 @@ namespace leat::preload {
 /// What the shim knows of one epoll set of the kernel. The set itself stays the kernel's, with the
 /// program's own events and data in it; this says which of its members have rings to look at.
 ///
-///              told to the program, or joins                looked at before a sleep,
-///     +------+ -----------------------> +-----------+       armed for the sleep
-///     | cold |                          |  scanned  |
-///     +------+ <----------------------- +-----------+
-///     armed     nothing for many looks
+///               its bit, or joins                           looked at at each call
+///     +-----------+ ----------------------> +-----------+
+///     | on board  |                         |  scanned  |
+///     +-----------+ <---------------------- +-----------+
+///      costs nothing     nothing to read
 ///
-/// A cold member costs nothing: a doorbell brings it back. A *sticky* set, which is also watched
-/// through another set or by poll(), keeps all members armed: whoever sleeps on it does not come by
-/// here. So do members that another process may be asleep on.
+/// A member with a place on a board (SetBoards) is looked at only when it has news, and one
+/// doorbell wakes the set for all of them. One without, because its peer knows of no boards, it is
+/// in several sets, or EPOLLONESHOT and EPOLLEXCLUSIVE do not let every doorbell wake the set, is
+/// looked at each time and armed for each sleep; after many looks in vain it is *cold*: it stays
+/// armed, and a doorbell brings it back. A *sticky* set, which is also watched through another set
+/// or by poll(), keeps all members armed: whoever sleeps on it does not come by here. So do members
+/// that another process may be asleep on.
 class EpollSet {
  public:
   explicit EpollSet(std::uint64_t longest_spin) : spin(longest_spin) {}
@@ -47,8 +52,8 @@ class EpollSet {
   /// Counts a sleeper and arms what is scanned. Follow with collect(); sleep if it finds nothing.
   void begin_sleep();
   void end_sleep();
-  /// Members of which the kernel alone tells: all that are not scanned.
-  [[nodiscard]] bool has_kernel_members() const;
+  /// Members of which the kernel alone tells: all that are neither scanned nor on a board.
+  [[nodiscard]] bool has_kernel_members() const { return members_.count() > looked_at_; }
 
   // --- for whoever watches the set as a descriptor --------------------------------------------
 
@@ -72,6 +77,14 @@ class EpollSet {
   void note(int operation, int fd, const epoll_event& event);
   void adopt();
   void enroll(std::uint32_t index);
+  [[nodiscard]] bool suits_board(const Member& member);
+  void board(std::uint32_t index);
+  void leave_board(Member& member);
+  void alarm();
+  void scan(std::uint32_t index);
+  void stop_scanning(std::uint32_t index);
+  void take_news();
+  void kick_one_due();
   void forget(std::uint32_t index);
   void joined(Connection& connection, int fd);
   void left(Connection* connection, int fd, int other_fd);
@@ -89,11 +102,15 @@ class EpollSet {
   std::uint32_t judge_kernel(const epoll_event& event);
   std::uint32_t judge_ambiguous(std::uint32_t first, std::uint32_t kernel);
   int add_due(epoll_event* events, int count, int room);
+  void drop_idle();
   [[nodiscard]] bool is_due(const Member& member) const;
   void cool();
 
   SetLock lock_;
   MemberTable members_;
+  SetBoards boards_;
+  bool alarmed_ = false;                  ///< Members on boards are armed too, until nobody sleeps.
+  std::uint32_t looked_at_ = 0;           ///< Scanned, or on a board.
   std::atomic<std::uint32_t> shared_{0};  ///< Members that are looked at.
   std::atomic<std::uint32_t> descriptors_{0};
   std::atomic<int> epfd_{-1};  ///< One of its descriptors.

@@ -77,7 +77,7 @@ bool fold_input(Connection& connection, int fd) {
     if (peer_has_gone(connection, fd)) {
       return step_input(connection, fd) == Step::kDone;
     }
-    if (waited % 50 == 1) (void)wake_for_flags(connection, fd);
+    if (waited % 50 == 1) wake_for_flags(connection, fd);
   }
   return false;
 }
@@ -119,7 +119,8 @@ void fold_for_good(Connection& connection, int fd, smc::FallbackReason reason) {
   connection.receiver().want_fold();
   if (was_open) {
     connection.mine().wait.fetch_and(~smc::kWaitDoorbell, std::memory_order_seq_cst);
-    (void)wake_for_flags(connection, fd);
+    connection.mine().board.store(0, std::memory_order_seq_cst);
+    wake_for_flags(connection, fd);
   }
   await_reader(connection, fd);
   const bool told = fold_output(connection, fd);

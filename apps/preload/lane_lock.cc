@@ -41,9 +41,7 @@ void OutputLock::recover(Connection& connection, int fd) {
   smc::Sender<> sender = connection.sender();
   sender.recover(written != smc::kNoCount ? written
                                           : smc::sent_span(connection.mine()).base.load());
-  // The dead may have taken the marks with it.
-  (void)sender.take_marks();
-  connection.link().wake_peer(fd, smc::kWaitDoorbell | smc::kWaitFutex);
+  connection.link().wake_peer_surely(fd);
 }
 
 }  // namespace leat::preload

@@ -27,6 +27,7 @@ struct Member {
   bool sticky = false;                   ///< Stays armed: another process may sleep on it.
   std::uint32_t idle = 0;                ///< Scans in a row that found nothing.
   std::uint32_t scan_place = kNoMember;  ///< In the list of those that are looked at.
+  std::uint32_t place = 0;               ///< On the set's boards; 0: none.
   std::uint32_t pass = 0;                ///< The harvest that has judged it last.
   std::uint32_t next_by_key = kNoMember;
   std::uint32_t next_by_data = kNoMember;

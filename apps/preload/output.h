@@ -44,10 +44,7 @@ class Output {
       left -= n;
     }
   }
-  void wake() {
-    const std::uint32_t marks = sender_.take_marks();
-    if (marks != 0) connection_.link().wake_peer(fd_, marks);
-  }
+  void wake() { connection_.wake_peer(fd_); }
   /// Waits for room in a full ring while the peer makes progress; a few milliseconds at most.
   bool wait_for_room(std::size_t wanted);
   /// The peer may have gone with our bytes unread; then TCP shall tell.

@@ -203,7 +203,11 @@ ReceiveCall::Step ReceiveCall::ask_kernel() {
   const smc::Input again = connection_.receiver().look();
   if (again.kind != smc::Input::Kind::kRing || !again.bytes.empty()) return Step::kGoOn;
   if (again.doorbells == 0) return Step::kEmpty;
-  if (again.doorbells == smc::kNoLimit && !connection_.may_eat_doorbells()) return Step::kGoOn;
+  if (again.doorbells == smc::kNoLimit) {
+    const auto judged = connection_.judge_doorbells();
+    if (judged == Connection::Doorbells::kLeave) return Step::kEmpty;
+    if (judged == Connection::Doorbells::kLookAgain) return Step::kGoOn;
+  }
   const auto count = static_cast<std::uint64_t>(seen);
   return eat(count < again.doorbells ? count : again.doorbells);
 }
@@ -245,7 +249,7 @@ void eat_doorbells(Connection& connection, int fd) {
     const smc::Input input = connection.receiver().look();
     if (input.kind != smc::Input::Kind::kRing || input.doorbells == 0) return;
     // Another process that holds the socket may be about to wake by it.
-    if (!connection.may_eat_doorbells()) return;
+    if (connection.judge_doorbells() != Connection::Doorbells::kEat) return;
     const auto count = static_cast<std::uint64_t>(seen);
     const long eaten = raw::receive(fd, nullptr, count < input.doorbells ? count : input.doorbells,
                                     MSG_DONTWAIT | MSG_TRUNC);

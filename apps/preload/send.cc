@@ -164,16 +164,13 @@ void wake_by_futex(Connection& connection) {
   }
 }
 
-bool wake_for_flags(Connection& connection, int fd) {
+void wake_for_flags(Connection& connection, int fd) {
   const OutputLock lock(connection, fd);
-  if (!lock.is_held()) return false;
+  if (!lock.is_held()) return;
   Output output(connection, fd);
-  const bool in_ring = output.in_ring() || output.enter_ring();
-  const std::uint32_t marks = output.sender().take_marks();
-  if (marks != 0) connection.link().wake_peer(fd, marks);
-  // In the lane TCP the mark stays where it is.
-  return in_ring ||
-         (connection.peer().wait.load(std::memory_order_seq_cst) & smc::kWaitDoorbell) == 0;
+  if (!output.in_ring()) (void)output.enter_ring();
+  // On the lane TCP marks stay where they are.
+  connection.wake_peer(fd);
 }
 
 }  // namespace leat::preload

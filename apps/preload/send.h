@@ -29,8 +29,8 @@ void give_back_idle_ring(Connection& connection, int fd);
 /// ring). Under no lock.
 void wake_by_futex(Connection& connection);
 
-/// Wakes a peer wherever it sleeps, for it to look at our flags. False if nothing could: it sleeps
-/// in the kernel, and our lane is TCP, where a doorbell would be data.
-bool wake_for_flags(Connection& connection, int fd);
+/// Wakes a peer wherever it sleeps, for it to look at our flags; but not one that sleeps in the
+/// kernel while our lane is TCP, where a doorbell would be data.
+void wake_for_flags(Connection& connection, int fd);
 
 }  // namespace leat::preload

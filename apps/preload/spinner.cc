@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include <cstdlib>
@@ -21,6 +22,11 @@ using smc::internal::raw_argument;
 using smc::internal::raw_syscall;
 
 constexpr std::int64_t kAskEvery = 100'000'000;
+/// A thread that has a CPU to itself is put off it now and then by the kernel's own threads; one
+/// that shares it, several times in such a while.
+constexpr std::int64_t kCountSwitchesEvery = 20'000'000;
+constexpr std::int64_t kContendedFor = 60'000'000;
+constexpr long kManySwitches = 3;
 
 constinit std::atomic<std::int64_t> asked{0};
 constinit std::atomic<std::uint32_t> allowed{1};
@@ -96,6 +102,29 @@ smc::SpinBudget& Spinner::of_thread() {
     new (place) smc::SpinBudget(longest_);
   }
   return *std::launder(reinterpret_cast<smc::SpinBudget*>(place));
+}
+
+// What a spin on a shared CPU gains is taken from whoever waits for it, the peer as likely as not.
+// A spin is too short to notice by itself that it was in the way.
+bool Spinner::is_contended(std::int64_t now) {
+  struct Switches {
+    std::int64_t counted_at = 0;
+    std::int64_t contended_until = 0;
+    long count = 0;
+  };
+  static constinit thread_local Switches seen;
+  const std::int64_t past = now - seen.counted_at;
+  if (past > kCountSwitchesEvery) {
+    rusage usage{};
+    raw_syscall(SYS_getrusage, RUSAGE_THREAD, raw_argument(&usage));
+    const long more = usage.ru_nivcsw - seen.count;
+    if (more * kCountSwitchesEvery >= kManySwitches * past) {
+      seen.contended_until = now + kContendedFor;
+    }
+    seen.count = usage.ru_nivcsw;
+    seen.counted_at = now;
+  }
+  return now < seen.contended_until;
 }
 
 smc::SpinConditions Spinner::conditions(std::int64_t now) {

@@ -42,6 +42,8 @@ class Spinner {
 
  private:
   static smc::SpinConditions conditions(std::int64_t now);
+  /// Whether other programs want this thread's CPU, by how often it was put off it of late.
+  static bool is_contended(std::int64_t now);
 
   // A thread that finds so much time gone between two looks was put off its CPU.
   static constexpr std::int64_t kSwitched = 20'000;
@@ -54,6 +56,7 @@ template <typename Look>
 Spinner::Outcome Spinner::spin(smc::SpinBudget& budget, Look look) {
   if (longest_ == 0) return Outcome::kNotTried;
   const std::int64_t start = now();
+  if (is_contended(start)) return Outcome::kNotTried;
   const auto length =
       static_cast<std::int64_t>(budget.next(static_cast<std::uint64_t>(start), conditions(start)));
   if (length == 0) return Outcome::kNotTried;

@@ -15,7 +15,7 @@ constexpr std::uint32_t kIn = EPOLLIN | EPOLLRDNORM;
 constexpr std::uint32_t kEnds = EPOLLHUP | EPOLLERR;
 
 /// Reads doorbells away; returns whether the socket has something for the program: data, a FIN.
-bool socket_has_input(Connection& connection, int fd) {
+bool socket_has_input(Connection& connection, int fd, bool is_sets) {
   char bytes[64];
   for (;;) {
     const long seen = raw::receive(fd, bytes, sizeof bytes, MSG_DONTWAIT | MSG_PEEK);
@@ -26,7 +26,11 @@ bool socket_has_input(Connection& connection, int fd) {
     const smc::Input input = connection.receiver().look();
     if (input.kind != smc::Input::Kind::kRing || !input.bytes.empty()) return true;
     if (input.doorbells == 0) return false;
-    if (input.doorbells == smc::kNoLimit && !connection.may_eat_doorbells()) continue;
+    if (input.doorbells == smc::kNoLimit) {
+      const auto judged = connection.judge_doorbells(is_sets);
+      if (judged == Connection::Doorbells::kLeave) return false;
+      if (judged == Connection::Doorbells::kLookAgain) continue;
+    }
     const auto count = static_cast<std::uint64_t>(seen);
     const long eaten =
         raw::receive(fd, static_cast<void*>(nullptr),
@@ -42,7 +46,7 @@ bool Connection::maybe_readable() {
   return is_shared() && (link_.receiver().maybe_readable() || link_.sender().fold_wanted());
 }
 
-std::uint32_t Connection::true_events(int fd, std::uint32_t from_kernel) {
+std::uint32_t Connection::true_events(int fd, std::uint32_t from_kernel, bool is_sets) {
   if (!is_shared() || (mine().flags.load(std::memory_order_acquire) & smc::kFlagInputReady) == 0) {
     return from_kernel;
   }
@@ -52,7 +56,7 @@ std::uint32_t Connection::true_events(int fd, std::uint32_t from_kernel) {
   smc::Input input = receiver().look();
   if (input.kind == smc::Input::Kind::kRing && input.bytes.empty() && (from_kernel & kIn) != 0 &&
       (from_kernel & kEnds) == 0) {
-    if (!socket_has_input(*this, fd)) from_kernel &= ~kIn;
+    if (!socket_has_input(*this, fd, is_sets)) from_kernel &= ~kIn;
     input = receiver().look();
   }
   if (input.kind == smc::Input::Kind::kRing && !input.bytes.empty()) {
@@ -114,14 +118,18 @@ void Connection::disarm() {
 
 // Others of this end may sleep on the doorbell that is to be eaten. Armed again first, they hear of
 // bytes that come from now on; bytes that came before keep the doorbell where it is.
-bool Connection::may_eat_doorbells() {
+Connection::Doorbells Connection::judge_doorbells(bool is_sets) {
+  if (!is_sets && link_.boards() != nullptr &&
+      smc::board_awaits_doorbell(*link_.boards(), mine().board.load(std::memory_order_relaxed))) {
+    return Doorbells::kLeave;
+  }
   if (slot_->native_waiters.load(std::memory_order_seq_cst) == 0 &&
       kept_armed.load(std::memory_order_seq_cst) == 0 &&
       (mine().flags.load(std::memory_order_relaxed) & smc::kFlagManyFamilies) == 0) {
-    return true;
+    return Doorbells::kEat;
   }
   mark_armed();
-  return !link_.receiver().maybe_readable();
+  return link_.receiver().maybe_readable() ? Doorbells::kLookAgain : Doorbells::kEat;
 }
 
 std::uint64_t Connection::arrivals() {

@@ -103,6 +103,7 @@ bool send_answer(int fd, const Answer& answer) {
   reply.reason = static_cast<std::uint32_t>(answer.reason);
   reply.end = answer.end;
   reply.connects = answer.connects ? 1 : 0;
+  reply.boards = answer.boards;
   iovec part{.iov_base = &reply, .iov_len = sizeof reply};
   msghdr message{};
   message.msg_iov = &part;

@@ -184,6 +184,7 @@ Answer internal::ask_broker(const char* path, BrokerClient::Trust trust, const R
   answer.reason = static_cast<FallbackReason>(reply.reason);
   answer.end = reply.end;
   answer.connects = reply.connects != 0;
+  answer.boards = reply.boards;
   return answer;
 }
 
@@ -246,6 +247,14 @@ Answer BrokerClient::hold(std::uint64_t cookie, std::uint32_t seconds,
   request.ask = Ask::kHold;
   request.cookie = cookie;
   request.seconds = seconds < internal::kMostHoldSeconds ? seconds : internal::kMostHoldSeconds;
+  request.page_token = page_token;
+  return internal::ask_broker(path_, trust_, request);
+}
+
+Answer BrokerClient::boards(std::uint64_t cookie, std::uint64_t page_token) const {
+  Request request;
+  request.ask = Ask::kBoards;
+  request.cookie = cookie;
   request.page_token = page_token;
   return internal::ask_broker(path_, trust_, request);
 }

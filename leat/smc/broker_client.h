@@ -34,6 +34,7 @@ struct Answer {
   int fd = -1;             ///< The caller's; close-on-exec. Sealed: it can neither shrink nor grow,
   std::uint64_t size = 0;  ///< and is so many bytes long. The client has looked at both.
   bool connects = false;  ///< The end that has called connect(), for lookup(): see socket_counts.h.
+  std::uint64_t boards = 0;  ///< Token of the BoardPage of the two families; 0: there is none.
 };
 
 /// One request each: connects to `path` (a UNIX SOCK_SEQPACKET socket), asks, reads the answer,
@@ -66,6 +67,8 @@ class BrokerClient {
   /// to exec. Its present user may look it up then. With any other answer than kSegment (which has
   /// no `fd` here) nobody will find it, so the connection must be folded before the exec.
   Answer hold(std::uint64_t cookie, std::uint32_t seconds, std::uint64_t page_token) const;
+  /// `fd` of the answer: the BoardPage that the cookie's segment was announced with.
+  Answer boards(std::uint64_t cookie, std::uint64_t page_token) const;
   /// This process gives up the rings of a connection whose peer cannot send again by TCP what lies
   /// in them. The broker starts a process that writes `rest` (a memory file, from its offset on)
   /// and then what comes from `old` into `fresh`, and the other way round, until both directions

@@ -55,7 +55,8 @@ bool BrokerDesk::is_allowed(const Asker& asker, const Request& request) const {
   uid_t family = 0;
   if (request.page_token != 0 && pages_.find(request.page_token, family)) return true;
   // Heirs of hold(), which looks at the user itself.
-  return request.ask == Ask::kLookupOrPin || request.ask == Ask::kPing;
+  return request.ask == Ask::kLookupOrPin || request.ask == Ask::kBoards ||
+         request.ask == Ask::kPing;
 }
 
 Answer BrokerDesk::answer(const Asker& asker, const Request& request, MonotonicTime now) {
@@ -75,6 +76,8 @@ Answer BrokerDesk::answer(const Asker& asker, const Request& request, MonotonicT
       return rendezvous_.lookup_or_pin(asker, request, is_own, now);
     case Ask::kHold:
       return rendezvous_.hold(asker, request, now);
+    case Ask::kBoards:
+      return rendezvous_.boards(asker, request);
     case Ask::kReport:
       return is_own ? report() : refused(FallbackReason::kPolicy);
     case Ask::kReset:

@@ -8,7 +8,9 @@
 #include <sys/syscall.h>
 
 #include <climits>
+#include <utility>
 
+#include "leat/smc/internal/board_table.h"
 #include "leat/smc/internal/raw_syscall.h"
 
 namespace leat::smc {
@@ -48,8 +50,23 @@ FallbackReason Link::map(int fd) {
   return FallbackReason::kNone;
 }
 
+void Link::find_boards(const BrokerClient& broker, const Offer& offer, const Answer& answer,
+                       std::uint64_t page_token) {
+  using internal::BoardTable;
+  BoardTable::release(std::exchange(boards_, nullptr));
+  if (answer.boards == 0) return;
+  boards_ = BoardTable::hold(answer.boards);
+  if (boards_ != nullptr) return;
+  const Answer page = broker.boards(offer.cookie, page_token);
+  if (page.kind == Answer::Kind::kSegment && page.boards == answer.boards) {
+    boards_ = BoardTable::add(page.boards, page.fd);
+  } else if (page.fd >= 0) {
+    raw_syscall(SYS_close, page.fd);
+  }
+}
+
 FallbackReason Link::attach(int socket, const Offer& offer, const Answer& answer, bool connects) {
-  unmap();
+  unmap_segment();
   const FallbackReason mapped = answer.end < 2 ? map(answer.fd) : FallbackReason::kBroken;
   raw_syscall(SYS_close, answer.fd);
   if (mapped != FallbackReason::kNone) return mapped;
@@ -58,7 +75,7 @@ FallbackReason Link::attach(int socket, const Offer& offer, const Answer& answer
   if (header.magic != SegmentHeader::kMagic || header.header_size != sizeof(EndControl) ||
       !is_ring_size(big[0]) || !is_ring_size(big[1]) ||
       SegmentLayout::size(big[0], big[1]) != size_ || header.cookie[answer.end] != offer.cookie) {
-    unmap();
+    unmap_segment();
     return FallbackReason::kBroken;
   }
   end_ = answer.end;
@@ -73,12 +90,17 @@ FallbackReason Link::attach(int socket, const Offer& offer, const Answer& answer
                   {base_ + SegmentLayout::big_ring(other, big[0]), big[other]}}};
   across_ = header.across != 0;
   if (mine_->state.load(std::memory_order_acquire) == EndState::kConfirmed) {
-    return FallbackReason::kNone;
+    // The peer counts on its boards, whichever process sends for this end.
+    const bool promised = (mine_->flags.load(std::memory_order_acquire) & kFlagBoards) != 0;
+    if (!promised || boards_ != nullptr) return FallbackReason::kNone;
+    unmap_segment();
+    return FallbackReason::kNoMemory;
   }
   if (!is_still(socket, offer)) {
-    unmap();
+    unmap_segment();
     return FallbackReason::kNotEstablished;
   }
+  if (boards_ != nullptr) mine_->flags.fetch_or(kFlagBoards, std::memory_order_acq_rel);
   EndState absent = EndState::kAbsent;
   const bool first =
       mine_->state.compare_exchange_strong(absent, EndState::kAttached, std::memory_order_acq_rel);
@@ -105,16 +127,44 @@ void Link::allow_input(std::uint64_t consumed) {
   mine_->flags.fetch_or(kFlagInputReady, std::memory_order_seq_cst);
 }
 
-void Link::wake_peer(int socket, std::uint32_t marks) {
+BoardPage* Link::peers_boards() const {
+  return (peer_->flags.load(std::memory_order_acquire) & kFlagBoards) != 0 ? boards_ : nullptr;
+}
+
+void Link::wake_peer(int socket, bool alone) {
+  const std::uint32_t marks = sender().take_marks();
+  // After a read-modify-write of `wait`, like the sleeper's after it has set its place.
+  const std::uint32_t place = peer_->board.load(std::memory_order_acquire);
+  if (place != 0 && boards_ != nullptr && tell_board(*boards_, place)) {
+    if (!alone) mark_asleep(*boards_, place);
+    return wake(socket, marks | kWaitDoorbell, place);
+  }
+  if (marks != 0) wake(socket, marks, 0);
+}
+
+void Link::wake_peer_surely(int socket) {
+  (void)sender().take_marks();
+  const std::uint32_t place = peer_->board.load(std::memory_order_acquire);
+  if (place != 0 && boards_ != nullptr) (void)tell_board(*boards_, place);
+  wake(socket, kWaitFutex | kWaitDoorbell, place);
+}
+
+void Link::wake(int socket, std::uint32_t marks, std::uint32_t board_place) {
   if ((marks & kWaitFutex) != 0) {
     ++mine_->tx_futex_wakes;
     raw_syscall(SYS_futex, address_of(&peer_->wait), FUTEX_WAKE, INT_MAX);
   }
-  if ((marks & kWaitDoorbell) == 0 || sender().lane() == Lane::kTcp) return;
-  ++mine_->tx_doorbells;
+  if ((marks & kWaitDoorbell) == 0) return;
   const char doorbell = 0;
-  // If the socket takes no more, the peer has bytes of it to read, and is awake.
-  raw_syscall(SYS_sendto, socket, address_of(&doorbell), 1, MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0);
+  // If the socket takes no more, the peer has bytes of it to read, and is awake. On the lane TCP a
+  // doorbell would be data: there it is data that wakes, or nothing is to be told.
+  const bool rings = sender().lane() != Lane::kTcp;
+  if (rings) ++mine_->tx_doorbells;
+  const long sent = rings ? raw_syscall(SYS_sendto, socket, address_of(&doorbell), 1,
+                                        MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0)
+                          : 0;
+  // Somebody else's message shall wake it then.
+  if (sent != 1 && board_place != 0 && boards_ != nullptr) mark_asleep(*boards_, board_place);
 }
 
 std::uint64_t Link::token() const {
@@ -127,6 +177,11 @@ void Link::release_big_ring() {
 }
 
 void Link::unmap() {
+  internal::BoardTable::release(std::exchange(boards_, nullptr));
+  unmap_segment();
+}
+
+void Link::unmap_segment() {
   if (base_ == nullptr) return;
   raw_syscall(SYS_munmap, address_of(base_), static_cast<long>(size_));
   base_ = nullptr;

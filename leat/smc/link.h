@@ -10,6 +10,7 @@
 #include "leat/smc/ack_challenge.h"
 #include "leat/smc/broker_client.h"
 #include "leat/smc/fallback_reason.h"
+#include "leat/smc/ready_board.h"
 #include "leat/smc/receiver.h"
 #include "leat/smc/segment.h"
 #include "leat/smc/sender.h"
@@ -41,6 +42,10 @@ class Link {
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
 
+  /// Before attach(): the page of boards that `answer` names, asked for if this process has not
+  /// mapped it yet. Without one the ends are woken each by itself.
+  void find_boards(const BrokerClient& broker, const Offer& offer, const Answer& answer,
+                   std::uint64_t page_token);
   /// Maps what `answer` (kSegment) has brought and closes its descriptor, also on failure. The
   /// socket must still be that of `offer`, unless this end was confirmed before by another
   /// process. `connects`: see tcp_written().
@@ -63,8 +68,15 @@ class Link {
   [[nodiscard]] std::uint64_t tcp_written(int socket) const {
     return smc::tcp_written(socket, connects_);
   }
-  /// After Sender::take_marks(), under the tx lock: wakes by futex, by a doorbell, or both.
-  void wake_peer(int socket, std::uint32_t marks);
+  /// After stores that the peer may sleep on, under the tx lock (Sender::take_marks() says which):
+  /// wakes it by futex, by a doorbell, or both, if it sleeps. `alone`: no other process holds this
+  /// end, so if this one dies before the doorbell is out the peer hears the end of the connection.
+  void wake_peer(int socket, bool alone);
+  /// In every way, whether it sleeps or not: the marks may have died with their taker.
+  void wake_peer_surely(int socket);
+  /// Null: none, or the peer's end does not write to it.
+  [[nodiscard]] BoardPage* peers_boards() const;
+  [[nodiscard]] BoardPage* boards() const { return boards_; }
 
   [[nodiscard]] bool is_mapped() const { return base_ != nullptr; }
   [[nodiscard]] EndControl& mine() { return *mine_; }
@@ -81,14 +93,17 @@ class Link {
   void unmap();
 
  private:
+  void unmap_segment();
   [[nodiscard]] FallbackReason map(int fd);
   [[nodiscard]] Progress judge(EndState theirs);
   void answer_challenge(int socket, const SegmentCounts& counts);
   void challenge_peer(const SegmentCounts& counts);
   [[nodiscard]] unsigned toss();
+  void wake(int socket, std::uint32_t marks, std::uint32_t board_place);
 
   char* base_ = nullptr;
   std::size_t size_ = 0;
+  BoardPage* boards_ = nullptr;
   EndControl* mine_ = nullptr;
   EndControl* peer_ = nullptr;
   std::array<RemoteRing, kRings> own_rings_;

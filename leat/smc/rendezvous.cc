@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "leat/smc/ready_board.h"
 #include "leat/smc/segment.h"
 
 namespace leat::smc::internal {
@@ -51,6 +52,7 @@ Answer Rendezvous::segment_answer(const End& end, MonotonicTime now) {
   answer.end = end.which;
   answer.connects = end.connects;
   answer.fd = segment.file.fd();
+  if (segment.boards) answer.boards = segment.boards->token;
   return answer;
 }
 
@@ -171,14 +173,25 @@ Result<std::uint64_t> Rendezvous::make_segment(const Ends::value_type& first,
   if (!file->write(&header, sizeof header, 0)) {
     return Error::from_errno(ENOMEM, "write a segment's header");
   }
+  const Families families = std::minmax(first.second.page_token, second.second.page_token);
   segments_.emplace(header.token, Segment{std::move(*file),
                                           {header.cookie[0], header.cookie[1]},
                                           {header.uid[0], header.uid[1]},
                                           {header.big_ring[0], header.big_ring[1]},
                                           now + limits_.grace,
+                                          families,
+                                          boards_of(families),
                                           across});
   ++made_;
   return header.token;
+}
+
+std::shared_ptr<Rendezvous::Boards> Rendezvous::boards_of(const Families& families) {
+  if (families.first == 0) return nullptr;
+  std::weak_ptr<Boards>& known = boards_[families];
+  std::shared_ptr<Boards> boards = known.lock();
+  if (!boards) known = boards = std::make_shared<Boards>(Boards{random_token(), std::nullopt});
+  return boards;
 }
 
 // The kernel has no two established sockets of the same names, so this is one that was. Who holds
@@ -265,6 +278,24 @@ Answer Rendezvous::hold(const Asker& asker, const Request& request, MonotonicTim
   Answer answer = simple(Answer::Kind::kSegment);
   answer.end = end.which;
   answer.connects = end.connects;
+  return answer;
+}
+
+Answer Rendezvous::boards(const Asker& asker, const Request& request) {
+  const auto found = ends_.find(request.cookie);
+  if (found == ends_.end() || found->second.segment == 0) return simple(Answer::Kind::kUnknown);
+  if (!may(asker, found->second, request.page_token)) return refused(FallbackReason::kPolicy);
+  const std::shared_ptr<Boards>& boards = segments_.at(found->second.segment).boards;
+  if (!boards) return simple(Answer::Kind::kUnknown);
+  if (!boards->file) {
+    Result<MemoryFile> file = MemoryFile::create("leat-boards", sizeof(BoardPage));
+    if (!file) return refused(FallbackReason::kNoMemory);
+    boards->file = std::move(*file);
+  }
+  Answer answer;
+  answer.kind = Answer::Kind::kSegment;
+  answer.fd = boards->file->fd();
+  answer.boards = boards->token;
   return answer;
 }
 

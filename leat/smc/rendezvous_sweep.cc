@@ -48,7 +48,10 @@ void Rendezvous::sweep_segment(std::map<std::uint64_t, Segment>::iterator& at, M
     const auto end = ends_.find(cookie);
     if (end != ends_.end() && end->second.segment == token) erase(end);
   }
+  const Families families = at->second.families;
   at = segments_.erase(at);
+  const auto boards = boards_.find(families);
+  if (boards != boards_.end() && boards->second.expired()) boards_.erase(boards);
 }
 
 SegmentRecord Rendezvous::read_segment(std::uint64_t token, const Segment& segment) {

@@ -50,6 +50,8 @@ inline constexpr std::uint32_t kFlagReset = 16;      ///< Closes with a reset (S
 inline constexpr std::uint32_t kFlagManyFamilies = 32;
 /// Has not found out that the peer is what it says (Link::challenge_peer).
 inline constexpr std::uint32_t kFlagNoProof = 64;
+/// All that send for this end write news to the peer's board (ready_board.h).
+inline constexpr std::uint32_t kFlagBoards = 128;
 
 /// A span as its own end keeps it. There are two, used in turn: the one not in use is filled, then
 /// the count of spans goes up by one store, so a death in between leaves the old one whole.
@@ -72,6 +74,7 @@ struct OwnSpan {
 ///     | consumed, taken      | peer's receiver my sender
 ///     | challenge            | peer            me
 ///     | wait, space_wait     | both            both
+///     | board                | me              peer
 ///     | state, flags         | me              peer          (the exception: lies in my block)
 ///     | own sender           | me, tx lock     me
 ///     | own receiver         | me, rx lock     me
@@ -96,7 +99,8 @@ struct alignas(kLine) EndControl {
   // My sleep as a receiver; and, `space_wait`, as a sender that waits for room.
   alignas(kLine) std::atomic<std::uint32_t> wait;
   std::atomic<std::uint32_t>
-      native_waiters;  ///< Threads of this end asleep in the kernel, at least.
+      native_waiters;                ///< Threads of this end asleep in the kernel, at least.
+  std::atomic<std::uint32_t> board;  ///< My place on a board (BoardPlace::code()); 0: none.
   alignas(kLine) std::atomic<std::uint32_t> space_wait;
 
   alignas(kLine) std::atomic<EndState> state;

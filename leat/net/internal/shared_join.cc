@@ -64,6 +64,7 @@ bool SharedJoin::take(const smc::Answer& answer, int socket) {
     case smc::Answer::Kind::kNoBroker:
       return refuse(smc::FallbackReason::kNoBroker);
   }
+  memory_->link.find_boards(process_.broker(), offer_, answer, process_.token());
   const smc::FallbackReason reason = memory_->link.attach(socket, offer_, answer, connects_);
   if (reason == smc::FallbackReason::kNone && memory_->link.is_across()) {
     wait(smc::FallbackReason::kProving);

@@ -242,8 +242,7 @@ std::size_t SharedTransport::put_file(const SendQueue::FileRange& range, int& er
 }
 
 void SharedTransport::wake_peer() {
-  const std::uint32_t marks = link_.sender().take_marks();
-  if (marks != 0) link_.wake_peer(fd(), marks);
+  link_.wake_peer(fd(), true);
 }
 
 /// From the head of `queue` into the ring, as far as it goes in one piece of work.

@@ -25,6 +25,7 @@ enum class Ask : std::uint32_t {
   kPing = 8,   ///< Is there a broker? It then stays for a while.
   kRelay = 9,  ///< With three descriptors, see RelayEnds in relay.h.
   kReject = 10,
+  kBoards = 11,
 };
 
 /// One message of the SOCK_SEQPACKET socket, exactly so long; the broker answers with one Reply and
@@ -34,7 +35,7 @@ struct Request {
   std::uint64_t magic = kMagic;
   Ask ask = Ask::kHello;
   std::uint32_t seconds = 0;     ///< kHold.
-  std::uint64_t page_token = 0;  ///< kOffer, kFetch, kHold, kRelay, kReject.
+  std::uint64_t page_token = 0;  ///< kOffer, kFetch, kHold, kRelay, kReject, kBoards.
   std::uint64_t cookie = 0;      ///< All but kHello, kReport, kReset, kRelay.
   std::uint64_t netns = 0;       ///< kOffer, from here to `big_ring`; kReject: segment's token.
   SocketNames names;
@@ -54,8 +55,9 @@ struct Reply {
   std::uint32_t reason = 0;
   std::uint32_t end = 0;
   std::uint32_t connects = 0;
+  std::uint64_t boards = 0;  ///< Answer::boards.
 };
-static_assert(sizeof(Reply) == 24);
+static_assert(sizeof(Reply) == 32);
 
 inline constexpr std::uint32_t kLeastBigRing = 64U << 10U;
 inline constexpr std::uint32_t kMostBigRing = 64U << 20U;
@@ -76,7 +78,7 @@ inline constexpr std::uint32_t kMostHoldSeconds = 60;
   if (request.magic != Request::kMagic) return std::nullopt;
   const auto ask = static_cast<std::uint32_t>(request.ask);
   if (ask < static_cast<std::uint32_t>(Ask::kHello) ||
-      ask > static_cast<std::uint32_t>(Ask::kReject)) {
+      ask > static_cast<std::uint32_t>(Ask::kBoards)) {
     return std::nullopt;
   }
   if (request.seconds > kMostHoldSeconds || request.connects > 1) return std::nullopt;

@@ -6,6 +6,8 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <memory>
+#include <optional>
 #include <set>
 #include <tuple>
 #include <utility>
@@ -59,6 +61,8 @@ class Rendezvous {
   /// `is_own`: the asker is the broker's own user, whose pins may not be lost.
   Answer lookup_or_pin(const Asker& asker, const Request& request, bool is_own, MonotonicTime now);
   Answer hold(const Asker& asker, const Request& request, MonotonicTime now);
+  /// The page of boards of the two families of the cookie's segment.
+  Answer boards(const Asker& asker, const Request& request);
 
   /// Looks at `count` offers and `count` segments, and removes what has died.
   void sweep(std::size_t count, MonotonicTime now);
@@ -89,12 +93,20 @@ class Rendezvous {
     std::uint32_t which = 0;          ///< End 0 or 1 of it.
     std::set<std::uint64_t> tried{};  ///< Cookies of other namespaces that were rejected.
   };
+  /// One for each two families that have a segment between them; lives as long as one of those.
+  struct Boards {
+    std::uint64_t token;
+    std::optional<MemoryFile> file;  ///< Made when somebody asks for it.
+  };
+  using Families = std::pair<std::uint64_t, std::uint64_t>;  ///< Page tokens, the lesser first.
   struct Segment {
     MemoryFile file;
     std::array<std::uint64_t, 2> cookie;
     std::array<std::uint32_t, 2> uid;
     std::array<std::uint32_t, 2> big_ring;
     MonotonicTime probe_after;
+    Families families;
+    std::shared_ptr<Boards> boards;  ///< None if an end has no page.
     bool across = false;  ///< Of two network namespaces.
     MonotonicTime looked_at{};
     IdleRings idle{};
@@ -125,6 +137,7 @@ class Rendezvous {
   bool match_across(Ends::iterator mine, const Policy& policy, MonotonicTime now);
   void part(const Ends::value_type& one);
   void look_on(Ends::iterator at, const Policy& policy, MonotonicTime now);
+  std::shared_ptr<Boards> boards_of(const Families& families);
   Ends::iterator erase(Ends::iterator at);
   void notify(const End& end) { pages_.notify(end.page_token, end.slot); }
   [[nodiscard]] bool is_dead(const Ends::value_type& entry, MonotonicTime now) const;
@@ -139,6 +152,7 @@ class Rendezvous {
   /// Pending ends that could have a peer in another network namespace; names without theirs.
   std::set<std::pair<Name, std::uint64_t>> waiting_;
   std::map<std::uint64_t, Segment> segments_;
+  std::map<Families, std::weak_ptr<Boards>> boards_;
   std::set<std::uint64_t> pins_;
   std::set<std::uint64_t> foreign_pins_;
   std::uint64_t pin_floor_ = 0;  ///< Cookies up to here may have been pinned once.

@@ -8,12 +8,14 @@ import json
 import os
 import pathlib
 import random
+import subprocess
 import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "programs"))
 from harness import ProgramTest, World, main
 
+BURST = pathlib.Path(__file__).with_name("sleeping_set.py")
 SCENARIOS = pathlib.Path(__file__).with_name("scenarios.py")
 STRESS = os.environ.get("WAKE_STRESS", "")
 SECONDS = os.environ.get("WAKE_SECONDS", "1")
@@ -33,11 +35,33 @@ class Matrix(ProgramTest):
                 self.judge(world, "both", 100, 10_000)
 
 
+class OneDoorbell(ProgramTest):
+    def test_wakes_a_set_for_all_its_connections(self):
+        with World(LEAT_SPIN="off") as world:
+            ends = subprocess.Popen(world.words(True, [sys.executable, BURST]), env=world.environment(),
+                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            try:
+                self.assertEqual(ends.stdout.readline(), "burst\n")
+                before = world.counters()
+                ends.stdin.write("go\n")
+                ends.stdin.flush()
+                self.assertEqual(ends.stdout.readline(), "sent\n")
+                after = world.counters()
+                self.assertGreaterEqual(after["tx_messages"] - before["tx_messages"], 50)
+                self.assertEqual(after["wakes_by_tcp"] - before["wakes_by_tcp"], 1)
+                self.assertEqual(ends.communicate("on\n", timeout=30)[0], "50\n")
+            finally:
+                ends.kill()
+                ends.wait()
+            self.judge(world, "both", 100, 1000)
+
+
 @unittest.skipUnless(STRESS, "no WAKE_STRESS")
 class LostWakeUps(ProgramTest):
     def test_every_message_is_answered(self):
         for echo, drive in (("level", "recv"), ("edge", "level"), ("once", "edge"), ("recv", "poll"),
-                            ("recv", "recv"), ("poll", "once"), ("select", "level"), ("once", "select")):
+                            ("recv", "recv"), ("poll", "once"), ("select", "level"), ("once", "select"),
+                            ("shared", "level"), ("churn", "edge")):
             seed = random.randrange(1 << 30)
             spin = random.choice(("50", "off"))
             with self.subTest(echo=echo, drive=drive, seed=seed, spin=spin), World(LEAT_SPIN=spin) as world:

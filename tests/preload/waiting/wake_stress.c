@@ -1,7 +1,8 @@
 /* Lost wake-ups: many connections between two processes, random pauses, a watchdog.
  *
- * wake_stress ECHO DRIVER SECONDS SEED: how the one side waits (level edge once poll select recv), and
- * how the other does. Ends with 1 and a line if a message is not answered within LIMIT seconds.
+ * wake_stress ECHO DRIVER SECONDS SEED: how the one side waits (level edge once poll select recv, and for
+ * the echo `shared`: a level-triggered set in all threads; `churn`: they also take members out of it and
+ * put them back), and how the other does. Ends with 1 and a line if a message is not answered within LIMIT seconds.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -28,6 +29,7 @@ enum { CONNECTIONS = 24, THREADS = 3, LIMIT = 3, MOST = 150000 };
 static const char *how;
 static int fds[CONNECTIONS];
 static int shared_set;
+static pthread_mutex_t busy[CONNECTIONS]; /* One thread at a time answers. */
 static double end_at;
 static _Atomic(int64_t) waiting_since[THREADS];
 static atomic_int waiting_for[THREADS];
@@ -46,7 +48,8 @@ static void fail(const char *what) {
 }
 
 static int is(const char *mode) { return strcmp(how, mode) == 0; }
-static int by_epoll(void) { return is("level") || is("edge") || is("once"); }
+static int is_shared(void) { return is("shared") || is("churn"); }
+static int by_epoll(void) { return is("level") || is("edge") || is("once") || is_shared(); }
 
 static uint32_t events_of(void) {
   return EPOLLIN | (is("edge") ? (uint32_t)EPOLLET : 0) | (is("once") ? (uint32_t)EPOLLONESHOT : 0);
@@ -123,6 +126,15 @@ static void pause_randomly(unsigned *random) {
   }
 }
 
+/* While others sleep on the set. */
+static void leave_and_return(int set, int index, unsigned *random) {
+  struct epoll_event deaf = {.events = 0, .data = {.u32 = (uint32_t)index}};
+  const int leaves = rand_r(random) % 2;
+  if (epoll_ctl(set, leaves ? EPOLL_CTL_DEL : EPOLL_CTL_MOD, fds[index], &deaf) != 0) fail("epoll_ctl");
+  pause_randomly(random);
+  join(set, leaves ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, index);
+}
+
 /* Echoes what comes. Without blocking it reads to the end, as an edge demands. */
 static void *echo(void *argument) {
   const int self = (int)(intptr_t)argument;
@@ -134,7 +146,7 @@ static void *echo(void *argument) {
     last = self + 1;
   }
   int set = -1;
-  if (is("once")) {
+  if (is("once") || is_shared()) {
     set = shared_set;
   } else if (by_epoll()) {
     set = make_set();
@@ -144,6 +156,8 @@ static void *echo(void *argument) {
   unsigned random = seed + (unsigned)self;
   for (;;) {
     const int index = blocks ? first : await(set, first, last);
+    if (is_shared() && pthread_mutex_trylock(&busy[index]) != 0) continue;
+    if (is("churn") && rand_r(&random) % 4 == 0) leave_and_return(set, index, &random);
     for (;;) {
       const ssize_t got = recv(fds[index], bytes, MOST, 0);
       if (got == 0) _exit(0);
@@ -154,6 +168,7 @@ static void *echo(void *argument) {
       if (blocks || is("level") || is("poll") || is("select")) break;
     }
     if (is("once")) join(set, EPOLL_CTL_MOD, index);
+    if (is_shared()) pthread_mutex_unlock(&busy[index]);
   }
   return NULL;
 }
@@ -221,8 +236,9 @@ int main(int count, char **words) {
   end_at = now() + atof(words[3]);
   if (child == 0) {
     const int threads = is("recv") ? CONNECTIONS : THREADS;
-    if (is("once")) {
+    if (is("once") || is_shared()) {
       shared_set = make_set();
+      for (int i = 0; i < CONNECTIONS; ++i) pthread_mutex_init(&busy[i], NULL);
       for (int i = 0; i < CONNECTIONS; ++i) join(shared_set, EPOLL_CTL_ADD, i);
     }
     pthread_t thread;
