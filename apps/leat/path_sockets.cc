@@ -162,8 +162,10 @@ void add_sockets(TreeText& out, const Inventory& inventory, const std::vector<Fi
   }
   std::vector<const std::pair<const std::string, Bundle>*> largest;
   for (const auto& named : connected) largest.push_back(&named);
-  std::stable_sort(largest.begin(), largest.end(), [](const auto* a, const auto* b) {
-    return a->second.entries.size() > b->second.entries.size();
+  std::sort(largest.begin(), largest.end(), [](const auto* a, const auto* b) {
+    const std::size_t of_a = a->second.entries.size();
+    const std::size_t of_b = b->second.entries.size();
+    return of_a != of_b ? of_a > of_b : a->first < b->first;
   });
   for (std::size_t i = 0; i < std::min(largest.size(), kMostLines); ++i) {
     const auto& [name, bundle] = *largest[i];

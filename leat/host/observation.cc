@@ -80,8 +80,9 @@ class ThreadWatch {
 
   [[nodiscard]] std::vector<ThreadRun> take() {
     std::erase_if(runs_, [](const ThreadRun& run) { return run.ticks == 0; });
-    std::stable_sort(runs_.begin(), runs_.end(),
-                     [](const ThreadRun& a, const ThreadRun& b) { return a.ticks > b.ticks; });
+    std::sort(runs_.begin(), runs_.end(), [](const ThreadRun& a, const ThreadRun& b) {
+      return a.ticks != b.ticks ? a.ticks > b.ticks : a.id < b.id;
+    });
     return std::move(runs_);
   }
 

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <limits>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -121,6 +122,16 @@ TEST(Datagram, AnErrorIsTheKernelsNumber) {
   EXPECT_EQ(result.error().context(), "rings of eth0");
   const auto acknowledged = message(NLMSG_ERROR, 0, 5, error_body(0));
   EXPECT_EQ(*read_datagram(acknowledged, 5, true, "test", answer), NetlinkProgress::kDone);
+}
+
+TEST(Datagram, ANumberThatIsNoErrnoIsRefused) {
+  for (const int number : {std::numeric_limits<int>::min(), -5000, 7}) {
+    NetlinkAnswer answer;
+    const auto result =
+        read_datagram(message(NLMSG_ERROR, 0, 5, error_body(number)), 5, true, "rings", answer);
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().number(), EBADMSG) << number;
+  }
 }
 
 TEST(Datagram, AnErrorHasTheKernelsWords) {

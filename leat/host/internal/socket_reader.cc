@@ -39,10 +39,13 @@ struct Holder {
 
 /// Listening ones first, for each of them stands for many connections.
 std::vector<std::size_t> order_of_asking(const std::vector<SocketEntry>& entries) {
-  std::vector<std::size_t> order(entries.size());
-  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::stable_partition(order.begin(), order.end(),
-                        [&](std::size_t i) { return entries[i].socket.is_listening(); });
+  std::vector<std::size_t> order;
+  order.reserve(entries.size());
+  for (const bool listening : {true, false}) {
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      if (entries[i].socket.is_listening() == listening) order.push_back(i);
+    }
+  }
   return order;
 }
 

@@ -42,7 +42,9 @@ Result<NetlinkProgress> read_error(std::span<const std::byte> payload, std::uint
   const auto number = read_header<std::int32_t>(payload);
   if (!number) return Error::from_errno(EBADMSG, what + ": an error message without a number");
   if (*number == 0) return NetlinkProgress::kDone;
-  return Error::from_errno(*number < 0 ? -*number : EBADMSG, what + kernels_words(payload, flags));
+  constexpr std::int32_t kMostErrno = 4095;  // include/linux/err.h
+  const bool is_errno = *number < 0 && *number >= -kMostErrno;
+  return Error::from_errno(is_errno ? -*number : EBADMSG, what + kernels_words(payload, flags));
 }
 
 }  // namespace
