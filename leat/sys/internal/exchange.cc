@@ -103,7 +103,7 @@ std::string address_hex(const __be32 (&words)[4], bool is_ipv6) {
 
 void put_address(const Json& object, const char* name, __be32 (&words)[4]) {
   const auto bytes = from_hex(text_in(object, name));
-  std::memcpy(words, bytes.data(), std::min(bytes.size(), sizeof words));
+  if (!bytes.empty()) std::memcpy(words, bytes.data(), std::min(bytes.size(), sizeof words));
 }
 
 Json link_header(const ifinfomsg& header) {
