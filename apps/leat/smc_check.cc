@@ -17,6 +17,7 @@
 #include <nlohmann/json.hpp>
 
 #include "leat/base/unique_fd.h"
+#include "leat/smc/port_list.h"
 
 #include "apps/leat/command.h"
 #include "apps/leat/smc_tools.h"
@@ -124,7 +125,11 @@ Verdict judge(const Target& target) {
   // NOLINTBEGIN(concurrency-mt-unsafe): one thread.
   const char* const leat = std::getenv("LEAT");
   if (leat != nullptr && std::string_view(leat) == "off") return {false, "LEAT=off is set here"};
+  const char* const ports = std::getenv("LEAT_PORTS");
   // NOLINTEND(concurrency-mt-unsafe)
+  if (!smc::PortList::parse(ports).allows(target.port, 0)) {
+    return {false, fmt::format("LEAT_PORTS={} is set here, which keeps the port on TCP", ports)};
+  }
   const smc::BrokerDirectory directory = smc::BrokerDirectory::standard();
   const bool local = is_local(target);
   if (!smc::broker_answers(directory)) {
@@ -138,8 +143,18 @@ Verdict judge(const Target& target) {
   if (under == listeners.end()) {
     return {false, name_of(listeners.front()) + " listens there, not under `leat run`"};
   }
-  if (under->uid != ::geteuid()) {
-    return {true, name_of(*under) + " listens there under Leat; the policy must allow it"};
+  if (!smc::PortList::parse(under->ports.c_str()).allows(target.port, 0)) {
+    return {false,
+            fmt::format("{} listens there under Leat, and its LEAT_PORTS={} keeps the port on TCP",
+                        name_of(*under), under->ports)};
+  }
+  const Result<bool> allowed = smc::policy_allows(directory, ::geteuid(), under->uid);
+  if (!allowed) return {false, "no policy can be read: " + allowed.error().message()};
+  if (!*allowed) {
+    return {false,
+            fmt::format("{} listens there under Leat, and the policy does not allow users {} "
+                        "and {} to share memory",
+                        name_of(*under), ::geteuid(), under->uid)};
   }
   return {true, name_of(*under) + " listens there under Leat"};
 }

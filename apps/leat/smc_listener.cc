@@ -64,6 +64,15 @@ bool maps_a_page(const fs::path& process) {
   return false;
 }
 
+/// Of the environment that it was started with.
+std::string variable_of(const fs::path& process, std::string_view name) {
+  std::ifstream environment(process / "environ", std::ios::binary);
+  for (std::string entry; std::getline(environment, entry, '\0');) {
+    if (entry.starts_with(name)) return entry.substr(name.size());
+  }
+  return {};
+}
+
 }  // namespace
 
 std::vector<Listener> find_listeners(std::string_view address, std::uint16_t port) {
@@ -92,14 +101,15 @@ std::vector<Listener> find_listeners(std::string_view address, std::uint16_t por
       const auto found = inodes.find(inode);
       if (found == inodes.end()) continue;
       seen[inode] = true;
-      Listener listener{found->second, pid, {}, maps_a_page(process.path())};
+      Listener listener{found->second, pid, {}, maps_a_page(process.path()), {}};
+      listener.ports = variable_of(process.path(), "LEAT_PORTS=");
       std::ifstream(process.path() / "comm") >> listener.program;
       listeners.push_back(listener);
       break;
     }
   }
   for (const auto& [inode, uid] : inodes) {
-    if (!seen.contains(inode)) listeners.push_back({uid, 0, {}, false});
+    if (!seen.contains(inode)) listeners.push_back({uid, 0, {}, false, {}});
   }
   return listeners;
 }

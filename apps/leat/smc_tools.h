@@ -29,6 +29,7 @@ struct Listener {
   pid_t pid = 0;  ///< 0: not visible.
   std::string program;
   bool under_leat = false;  ///< Has a page of a broker.
+  std::string ports;        ///< Its LEAT_PORTS.
 };
 /// Who listens at `port` for connections to the address (4 or 16 bytes, network order). Several
 /// share a port, or have inherited it.

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "leat/smc/direction_lock.h"
+#include "leat/smc/port_list.h"
 
 #include "apps/preload/connection_pool.h"
 #include "apps/preload/raw.h"
@@ -28,15 +29,7 @@ constexpr std::size_t kPathSize = 108;
 constinit char broker_path[kPathSize] = {};
 constinit smc::BrokerClient::Trust broker_trust = smc::BrokerClient::Trust::kPath;
 
-/// LEAT_PORTS: "80,6379,8000-8100" allows these alone, "!22,!5432" all but these. A connection has
-/// two ports; one that is named is enough.
-struct PortRule {
-  std::uint16_t first = 0;
-  std::uint16_t last = 0;
-};
-constinit PortRule port_rules[64] = {};
-constinit std::size_t port_rule_count = 0;
-constinit bool ports_deny = false;
+constinit smc::PortList ports;
 
 const char* variable(const char* name) {
   const char* const value = getenv(name);
@@ -64,21 +57,6 @@ std::uint32_t ring_size(const char* name) {
   std::uint32_t power = smc::kSmallRing;
   while (power < size && power < 1U << 30U) power <<= 1U;
   return size == 0 ? 0 : power;
-}
-
-void read_ports() {
-  const char* text = variable("LEAT_PORTS");
-  while (text != nullptr && *text != 0 && port_rule_count < 64) {
-    if (*text == '!') {
-      ports_deny = true;
-      ++text;
-    }
-    const auto first = static_cast<std::uint16_t>(number(text));
-    auto last = first;
-    if (*text == '-') last = static_cast<std::uint16_t>(number(++text));
-    if (first != 0) port_rules[port_rule_count++] = {first, last};
-    while (*text != 0 && *text != '!' && (*text < '0' || *text > '9')) ++text;
-  }
 }
 
 /// LEAT_PROGRAMS: names of programs, "redis-server,nginx" or "!sshd,!postgres".
@@ -167,7 +145,7 @@ void Process::start() {
   settings_.send_ring = ring_size("LEAT_SNDBUF");
   settings_.earned_calls = number_or("LEAT_EARN_CALLS", settings_.earned_calls);
   settings_.earned_bytes = number_or("LEAT_EARN_BYTES", settings_.earned_bytes);
-  read_ports();
+  ports = smc::PortList::parse(variable("LEAT_PORTS"));
   Spinner::configure();
   find_broker();
   if (!settings_.off) greet_broker();
@@ -175,14 +153,7 @@ void Process::start() {
 }
 
 bool Process::port_is_allowed(std::uint16_t one, std::uint16_t other) {
-  if (port_rule_count == 0) return true;
-  for (std::size_t i = 0; i < port_rule_count; ++i) {
-    const PortRule rule = port_rules[i];
-    if ((one >= rule.first && one <= rule.last) || (other >= rule.first && other <= rule.last)) {
-      return !ports_deny;
-    }
-  }
-  return ports_deny;
+  return ports.allows(one, other);
 }
 
 std::uint32_t Process::ask_thread() {

@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "leat/smc/internal/ask_broker.h"
+#include "leat/smc/internal/policy.h"
 
 namespace leat::smc {
 
@@ -45,6 +46,19 @@ bool broker_answers(const BrokerDirectory& directory) {
   request.ask = internal::Ask::kPing;
   return internal::ask_broker(path.c_str(), directory.trust, request).kind !=
          Answer::Kind::kNoBroker;
+}
+
+Result<bool> policy_allows(const BrokerDirectory& directory, uid_t one, uid_t other) {
+  if (one == other) return true;
+  struct stat status{};
+  if (::stat(directory.path.c_str(), &status) != 0) {
+    return Error::from_errno(errno, directory.path);
+  }
+  std::string path = directory.path + "/policy";
+  if (::access(path.c_str(), F_OK) != 0) path = "/etc/leat/policy";
+  const Result<internal::Policy> policy = internal::Policy::load(path, status.st_uid);
+  if (!policy) return policy.error();
+  return policy->allows(one, other);
 }
 
 }  // namespace leat::smc

@@ -1,6 +1,8 @@
 // Public: where the broker of a user lives.
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 #include <string_view>
 
@@ -29,6 +31,10 @@ struct BrokerDirectory {
   /// may write. EACCES, ENOTDIR, ENAMETOOLONG (the socket's path has 107 bytes), and mkdir's.
   [[nodiscard]] Result<void> prepare() const;
 };
+
+/// Whether the policy that a broker in `directory` would read lets two users share memory. An error
+/// if it is one that the broker would not take.
+[[nodiscard]] Result<bool> policy_allows(const BrokerDirectory& directory, uid_t one, uid_t other);
 
 /// Whether a broker answers in `directory`; it then stays for a while. Waits 1 s at most.
 [[nodiscard]] bool broker_answers(const BrokerDirectory& directory);

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 from harness import LEAT, SANITIZED, await_true, main, run_leat
@@ -22,6 +23,12 @@ print(listener.getsockname()[1], flush=True)
 client, _ = listener.accept()
 while data := client.recv(4096):
     client.sendall(data)
+"""
+LISTEN = """
+import socket, sys
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+sys.stdin.read()
 """
 CLIENT = """
 import socket, sys
@@ -199,8 +206,40 @@ class Check(World):
             self.assertIn("not under `leat run`", why)
             self.assertIn(str(os.getpid()), why)
         self.assertIn("nobody listens", self.check(here)[1])
-        self.assertIn("not this host's", self.check("192.0.2.1:80")[1])
+        self.assertIn("another host", self.check("192.0.2.1:80")[1])
         self.assertEqual(self.check("nonsense")[0], 2)
+
+    def test_lists_of_ports_at_either_end(self):
+        self.environment["LEAT_PORTS"] = "!1-65535"
+        server = self.python(SERVER)
+        here = f"127.0.0.1:{int(server.stdout.readline())}"
+        self.assertIn("is set here", self.check(here)[1])
+        self.environment["LEAT_PORTS"] = here.split(":")[1]
+        status, why = self.check(here)
+        self.assertEqual((status, "its LEAT_PORTS=!1-65535 keeps" in why), (1, True), why)
+        server.kill()
+        server.wait()
+
+    @unittest.skipIf(os.geteuid() != 0, "only root can be another user")
+    def test_the_policy_decides_between_users(self):
+        self.leat("smc", "broker")
+        for folder in (self.base, self.folder):
+            os.chmod(folder, 0o711)
+        policy = self.folder / "policy"
+        for line, shared in (("", False), ("allow root 4321", True)):
+            policy.write_text(line + "\n")
+            time.sleep(1.2)  # The broker reads it once a second.
+            server = subprocess.Popen(
+                ["setpriv", "--reuid=4321", "--regid=4321", "--clear-groups", LEAT, "run", "--",
+                 "/usr/bin/python3", "-c", LISTEN], env=self.environment,
+                stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
+            port = server.stdout.readline().strip()
+            if not port:
+                self.skipTest("another user cannot reach the programs here")
+            status, why = self.check(f"127.0.0.1:{port}")
+            self.assertEqual((status == 0, "listens there" in why), (shared, True), why)
+            server.communicate()
+
 
 
 if __name__ == "__main__":
