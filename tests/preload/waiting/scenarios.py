@@ -33,7 +33,7 @@ def scenario(function):
 
 def segments():
     with open("/proc/self/maps") as maps:
-        return len({line.split()[4] for line in maps if "memfd:leat" in line and "leat-process" not in line})
+        return len({line.split()[4] for line in maps if "memfd:leat-segment" in line})
 
 
 class Pair:
@@ -761,6 +761,42 @@ def busy_thread_hides_nothing(see):
                 see([heard, time.monotonic() - begin < 0.5])
                 for thread in threads:
                     thread.join()
+
+
+@scenario
+def what_one_thread_has_no_room_for(see):
+    """Two threads sleep, and each asks for one event: of two messages at once each gets one."""
+    with Pair() as one, Pair() as two, select.epoll() as epoll:
+        by_fd = {pair.near.fileno(): pair.near for pair in (one, two)}
+        for fd in by_fd:
+            epoll.register(fd, IN)
+        for _ in range(10):
+            heard = []
+            release = threading.Event()
+
+            def worker():
+                limit = time.monotonic() + 5
+                while time.monotonic() < limit:
+                    for fd, _events in epoll.poll(5, 1):
+                        try:
+                            heard.append(by_fd[fd].recv(10))
+                        except BlockingIOError:
+                            continue  # The other was faster.
+                        release.wait(5)
+                        return
+            threads = [threading.Thread(target=worker) for _ in range(2)]
+            for thread in threads:
+                thread.start()
+            time.sleep(0.02)
+            one.far.sendall(b"a")
+            two.far.sendall(b"b")
+            limit = time.monotonic() + 2
+            while len(heard) < 2 and time.monotonic() < limit:
+                time.sleep(0.002)
+            see([text.decode() for text in sorted(heard)])
+            release.set()
+            for thread in threads:
+                thread.join()
 
 
 @scenario
