@@ -8,7 +8,8 @@
 
 namespace leat::sys::internal {
 
-using Json = nlohmann::ordered_json;
+/// Sorted by name, so that ten thousand links are found quickly; what is added moves nothing else.
+using Json = nlohmann::json;
 
 /// An object with a member for each attribute that the schema names; others are left out. Of a
 /// bitset the bits that are on; of a change also those that are to be off, as "-NAME".

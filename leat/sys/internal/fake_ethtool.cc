@@ -24,6 +24,19 @@ bool is_within(const Json& object, const std::string& name, std::uint64_t value)
   return value <= number_in(object, (most + "-max").c_str(), value);
 }
 
+/// An object of a device, null if there is none; adds nothing.
+const Json& ethtool_object(const Json& root, const std::string& device, const char* object) {
+  static const Json none;
+  const Json* place = &root;
+  for (const std::string& step :
+       {std::string("netlink"), std::string("ethtool"), device, std::string(object)}) {
+    const auto at = place->find(step);
+    if (!place->is_object() || at == place->end()) return none;
+    place = &*at;
+  }
+  return *place;
+}
+
 std::uint64_t highest(const Json& list) {
   std::uint64_t most = 0;
   for (const Json& entry : list) {
@@ -72,7 +85,7 @@ Result<void> FakeKernel::set_rings(Json& rings, const Json& change) {
 }
 
 std::uint64_t FakeKernel::receive_queues(const std::string& device) const {
-  const Json& channels = root_["netlink"]["ethtool"][device]["channels"];
+  const Json& channels = ethtool_object(root_, device, "channels");
   return number_in(channels, "combined-count", 0) + number_in(channels, "rx-count", 0);
 }
 
@@ -90,7 +103,7 @@ Result<void> FakeKernel::set_channels(const std::string& device, Json& channels,
   const std::uint64_t transmit =
       number_in(changed, "combined-count", 0) + number_in(changed, "tx-count", 0);
   if (receive == 0 || transmit == 0) return refused(EINVAL, "no queue would be left");
-  const Json& rss = root_["netlink"]["ethtool"][device]["rss"];
+  const Json& rss = ethtool_object(root_, device, "rss");
   if (rss.is_object() && rss.value("user-table", false) && rss.contains("indir") &&
       highest(rss["indir"]) >= receive) {
     return refused(EINVAL, "requested channel counts are too low for the indirection table");
@@ -127,8 +140,9 @@ void FakeKernel::resize_queues(const std::string& device, const char* kind, std:
 }
 
 void FakeKernel::rebuild_table(const std::string& device, std::uint64_t queues) {
+  const Json& there = ethtool_object(root_, device, "rss");
+  if (!there.is_object() || there.value("user-table", false) || !there.contains("indir")) return;
   Json& rss = root_["netlink"]["ethtool"][device]["rss"];
-  if (!rss.is_object() || rss.value("user-table", false) || !rss.contains("indir")) return;
   std::uint64_t i = 0;
   for (Json& entry : rss["indir"]) entry = i++ % queues;  // ethtool_rxfh_indir_default()
 }
