@@ -176,8 +176,9 @@ void EpollSet::disconnected(Connection& connection) {
     const std::uint32_t index = members_.first_of(&connection, -1);
     if (index == kNoMember) return;
     Member& member = members_[index];
+    leave_board(member);
+    stop_scanning(index);
     disarm(member);
-    members_.stop_scanning(index);
     if (member.counted) shared_.fetch_sub(1, std::memory_order_relaxed);
     member.counted = false;
     if (member.fd < 0) member.fd = member.look_fd;
