@@ -80,9 +80,10 @@ TEST_P(WholeChain, WithoutRpsAndRfsPacketsAreProcessedWhereTheyArrive) {
   EXPECT_LT(tally->all().percent(), 95);
 }
 
-// The long connections are few: without RFS the hash may put all of them right, by chance. With it a
-// flow moves only once the backlog of its old CPU holds none of its packets, which a busy neighbour
-// of that CPU delays. So the worst of a few runs without is judged, and the best of a few with.
+// The long connections are few: without RFS the hash may put all of them right, by chance. With it
+// a flow moves only once the backlog of its old CPU holds none of its packets, which a busy
+// neighbour of that CPU delays. So the worst of a few runs without is judged, and the best of a few
+// with.
 TEST_P(WholeChain, RfsMendsWhatTheHashChose) {
   constexpr int kRuns = 4;
   double without = 100;

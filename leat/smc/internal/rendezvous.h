@@ -107,7 +107,7 @@ class Rendezvous {
     MonotonicTime probe_after;
     Families families;
     std::shared_ptr<Boards> boards;  ///< None if an end has no page.
-    bool across = false;  ///< Of two network namespaces.
+    bool across = false;             ///< Of two network namespaces.
     MonotonicTime looked_at{};
     IdleRings idle{};
   };
