@@ -92,6 +92,7 @@ class ThreadWatch {
   std::vector<std::string> paths_;
 };
 
+using Json = nlohmann::ordered_json;
 using Counts = std::map<int, std::vector<std::uint64_t>>;
 
 Counts interrupt_counts(sys::Machine& machine) {
@@ -161,7 +162,6 @@ Result<Observation> observe(sys::Machine& machine, const Inventory& inventory, D
 }
 
 std::string observation_json(const Observation& observation) {
-  using Json = nlohmann::ordered_json;
   Json cpus = Json::array();
   for (const CpuWork& work : observation.cpus) {
     cpus.push_back({{"cpu", work.cpu},

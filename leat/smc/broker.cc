@@ -70,13 +70,12 @@ Result<UniqueFd> listen_at(const std::string& path) {
   return fd;
 }
 
-constexpr std::size_t kMostPassed = 3;
-using Passed = std::array<UniqueFd, kMostPassed>;
+using Passed = std::array<UniqueFd, internal::kMostPassed>;
 
 /// One message and the descriptors that came with it; more than three are closed by the kernel.
 ssize_t receive(int fd, std::span<std::byte> bytes, Passed& passed) {
   iovec part{.iov_base = bytes.data(), .iov_len = bytes.size()};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(kMostPassed * sizeof(int))> control{};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(internal::kMostPassed * sizeof(int))> control{};
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
@@ -89,7 +88,7 @@ ssize_t receive(int fd, std::span<std::byte> bytes, Passed& passed) {
     return got;
   }
   const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-  for (std::size_t i = 0; i < std::min(count, kMostPassed); ++i) {
+  for (std::size_t i = 0; i < std::min(count, internal::kMostPassed); ++i) {
     int one = -1;
     std::memcpy(&one, CMSG_DATA(header) + i * sizeof one, sizeof one);
     passed[i] = UniqueFd(one);

@@ -132,16 +132,14 @@ bool connect_to(long fd, const char* path, std::int64_t deadline) {
          }) == 0;
 }
 
-constexpr std::size_t kMostPassed = 3;
-
 bool send_request(long fd, std::int64_t deadline, const Request& request,
                   std::span<const int> passed) {
   iovec part{.iov_base = const_cast<Request*>(&request), .iov_len = sizeof request};
-  alignas(cmsghdr) char control[CMSG_SPACE(kMostPassed * sizeof(int))] = {};
+  alignas(cmsghdr) char control[CMSG_SPACE(internal::kMostPassed * sizeof(int))] = {};
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
-  if (!passed.empty() && passed.size() <= kMostPassed) {
+  if (!passed.empty() && passed.size() <= internal::kMostPassed) {
     message.msg_control = control;
     message.msg_controllen = CMSG_SPACE(passed.size_bytes());
     cmsghdr* const header = CMSG_FIRSTHDR(&message);

@@ -17,12 +17,8 @@ namespace leat::smc {
 
 namespace {
 
+using internal::raw_argument;
 using internal::raw_syscall;
-
-template <typename T>
-long address_of(T* pointer) {
-  return static_cast<long>(reinterpret_cast<unsigned long>(pointer));
-}
 
 constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW;
 constexpr std::uint32_t kMostBigRing = 1U << 30U;
@@ -39,7 +35,7 @@ FallbackReason Link::map(int fd) {
   struct stat status = {};
   const long seals = raw_syscall(SYS_fcntl, fd, F_GET_SEALS);
   if (seals < 0 || (seals & kSeals) != kSeals) return FallbackReason::kBroken;
-  if (raw_syscall(SYS_fstat, fd, address_of(&status)) != 0) return FallbackReason::kBroken;
+  if (raw_syscall(SYS_fstat, fd, raw_argument(&status)) != 0) return FallbackReason::kBroken;
   const auto size = static_cast<std::size_t>(status.st_size);
   if (size < SegmentLayout::kPage) return FallbackReason::kBroken;
   const long mapped = raw_syscall(SYS_mmap, 0, static_cast<long>(size), PROT_READ | PROT_WRITE,
@@ -152,7 +148,7 @@ void Link::wake_peer_surely(int socket) {
 void Link::wake(int socket, std::uint32_t marks, std::uint32_t board_place) {
   if ((marks & kWaitFutex) != 0) {
     ++mine_->tx_futex_wakes;
-    raw_syscall(SYS_futex, address_of(&peer_->wait), FUTEX_WAKE, INT_MAX);
+    raw_syscall(SYS_futex, raw_argument(&peer_->wait), FUTEX_WAKE, INT_MAX);
   }
   if ((marks & kWaitDoorbell) == 0) return;
   const char doorbell = 0;
@@ -160,7 +156,7 @@ void Link::wake(int socket, std::uint32_t marks, std::uint32_t board_place) {
   // doorbell would be data: there it is data that wakes, or nothing is to be told.
   const bool rings = sender().lane() != Lane::kTcp;
   if (rings) ++mine_->tx_doorbells;
-  const long sent = rings ? raw_syscall(SYS_sendto, socket, address_of(&doorbell), 1,
+  const long sent = rings ? raw_syscall(SYS_sendto, socket, raw_argument(&doorbell), 1,
                                         MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0)
                           : 0;
   // Somebody else's message shall wake it then.
@@ -173,7 +169,7 @@ std::uint64_t Link::token() const {
 
 void Link::release_big_ring() {
   const RemoteRing& ring = peer_rings_[1];
-  raw_syscall(SYS_madvise, address_of(ring.data), ring.size, MADV_REMOVE);
+  raw_syscall(SYS_madvise, raw_argument(ring.data), ring.size, MADV_REMOVE);
 }
 
 void Link::unmap() {
@@ -183,7 +179,7 @@ void Link::unmap() {
 
 void Link::unmap_segment() {
   if (base_ == nullptr) return;
-  raw_syscall(SYS_munmap, address_of(base_), static_cast<long>(size_));
+  raw_syscall(SYS_munmap, raw_argument(base_), static_cast<long>(size_));
   base_ = nullptr;
   mine_ = nullptr;
   peer_ = nullptr;

@@ -20,6 +20,7 @@ namespace leat::smc {
 
 namespace {
 
+using internal::raw_argument;
 using internal::raw_syscall;
 
 // The kernel's TCP_ESTABLISHED and TCP_CLOSE_WAIT (include/net/tcp_states.h).
@@ -29,15 +30,10 @@ constexpr unsigned kCloseWait = 8;
 constexpr int kTries = 1000;
 
 template <typename T>
-long address_of(T* pointer) {
-  return static_cast<long>(reinterpret_cast<unsigned long>(pointer));
-}
-
-template <typename T>
 bool get_option(int socket, int level, int name, T& value) {
   socklen_t size = sizeof value;
-  return raw_syscall(SYS_getsockopt, socket, level, name, address_of(&value), address_of(&size)) ==
-         0;
+  return raw_syscall(SYS_getsockopt, socket, level, name, raw_argument(&value),
+                     raw_argument(&size)) == 0;
 }
 
 bool get_info(int socket, tcp_info& info) {
@@ -46,7 +42,7 @@ bool get_info(int socket, tcp_info& info) {
 }
 
 bool ask(int socket, unsigned long request, int& value) {
-  return raw_syscall(SYS_ioctl, socket, static_cast<long>(request), address_of(&value)) == 0;
+  return raw_syscall(SYS_ioctl, socket, static_cast<long>(request), raw_argument(&value)) == 0;
 }
 
 /// One end of the socket into `address` and `port`; the family it is, or 0.
@@ -75,10 +71,11 @@ bool get_names(int socket, SocketNames& names) {
   sockaddr_storage local = {};
   sockaddr_storage peer = {};
   socklen_t size = sizeof local;
-  if (raw_syscall(SYS_getsockname, socket, address_of(&local), address_of(&size)) != 0)
+  if (raw_syscall(SYS_getsockname, socket, raw_argument(&local), raw_argument(&size)) != 0)
     return false;
   size = sizeof peer;
-  if (raw_syscall(SYS_getpeername, socket, address_of(&peer), address_of(&size)) != 0) return false;
+  if (raw_syscall(SYS_getpeername, socket, raw_argument(&peer), raw_argument(&size)) != 0)
+    return false;
   names.family = take_name(local, names.local, names.local_port);
   return names.family != 0 && take_name(peer, names.peer, names.peer_port) == names.family;
 }
@@ -98,8 +95,8 @@ bool is_tcp(int socket) {
 bool is_bound_apart(int socket) {
   char device[16] = {};
   socklen_t size = sizeof device;
-  if (raw_syscall(SYS_getsockopt, socket, SOL_SOCKET, SO_BINDTODEVICE, address_of(device),
-                  address_of(&size)) == 0 &&
+  if (raw_syscall(SYS_getsockopt, socket, SOL_SOCKET, SO_BINDTODEVICE, raw_argument(device),
+                  raw_argument(&size)) == 0 &&
       size != 0 && device[0] != 0) {
     return true;
   }
@@ -158,7 +155,7 @@ bool acknowledge_now(int socket, const SegmentCounts& before) {
   if (!get_option(socket, IPPROTO_TCP, TCP_QUICKACK, quick)) return false;
   const int now = quick != 0 ? 1 : 2;
   SegmentCounts after;
-  return raw_syscall(SYS_setsockopt, socket, IPPROTO_TCP, TCP_QUICKACK, address_of(&now),
+  return raw_syscall(SYS_setsockopt, socket, IPPROTO_TCP, TCP_QUICKACK, raw_argument(&now),
                      sizeof now) == 0 &&
          segment_counts(socket, after) && after.pure_out != before.pure_out;
 }

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <utility>
 
 #include "leat/base/cpu_set.h"
 #include "leat/base/internal/text_cursor.h"
+#include "leat/base/whole_number.h"
 
 namespace leat::sys {
 namespace {
@@ -43,22 +43,12 @@ std::string_view take_word(std::string_view& line) {
   return word;
 }
 
-template <typename T>
-std::optional<T> number_of(std::string_view word, int base = 10) {
-  T number{};
-  const auto parsed = std::from_chars(word.data(), word.data() + word.size(), number, base);
-  if (word.empty() || parsed.ec != std::errc() || parsed.ptr != word.data() + word.size()) {
-    return std::nullopt;
-  }
-  return number;
-}
-
 /// "CPU0 CPU1 CPU3"
 std::optional<std::vector<int>> cpu_heads(std::string_view line) {
   std::vector<int> cpus;
   for (auto word = take_word(line); !word.empty(); word = take_word(line)) {
     if (!word.starts_with("CPU")) return std::nullopt;
-    const auto cpu = number_of<int>(word.substr(3));
+    const auto cpu = whole_number<int>(word.substr(3));
     if (!cpu || *cpu < 0 || *cpu >= CpuSet::kMaxCpus) return std::nullopt;
     cpus.push_back(*cpu);
   }
@@ -69,7 +59,7 @@ std::optional<std::vector<int>> cpu_heads(std::string_view line) {
 std::optional<std::vector<std::uint64_t>> counts_of(std::string_view& line, std::size_t count) {
   std::vector<std::uint64_t> counts;
   for (std::size_t i = 0; i < count; ++i) {
-    const auto value = number_of<std::uint64_t>(take_word(line));
+    const auto value = whole_number<std::uint64_t>(take_word(line));
     if (!value) return std::nullopt;
     counts.push_back(*value);
   }
@@ -111,7 +101,7 @@ Result<InterruptTable> parse_interrupts(std::string_view text) {
     if (label.empty()) continue;
     if (!label.ends_with(':')) return lines.error(*line);
     label.remove_suffix(1);
-    const auto number = number_of<int>(label);
+    const auto number = whole_number<int>(label);
     if (!number) continue;  // NMI, LOC and other sums of the architecture.
     auto counts = counts_of(rest, table.cpus.size());
     if (!counts) return lines.error(*line);
@@ -130,7 +120,7 @@ Result<std::vector<SoftnetLine>> parse_softnet(std::string_view text) {
     std::vector<std::uint64_t> columns;
     std::string_view rest = *line;
     for (auto word = take_word(rest); !word.empty(); word = take_word(rest)) {
-      const auto value = number_of<std::uint64_t>(word, 16);
+      const auto value = whole_number<std::uint64_t>(word, 16);
       if (!value) return lines.error(*line);
       columns.push_back(*value);
     }
@@ -184,8 +174,8 @@ Result<NamedNumbers> parse_protocol_counters(std::string_view text) {
     const std::string prefix = std::string(protocol.substr(0, protocol.size() - 1)) + ".";
     for (auto name = take_word(names_rest); !name.empty(); name = take_word(names_rest)) {
       const std::string_view word = take_word(values_rest);
-      if (word.starts_with('-') && number_of<std::int64_t>(word)) continue;
-      const auto value = number_of<std::uint64_t>(word);
+      if (word.starts_with('-') && whole_number<std::int64_t>(word)) continue;
+      const auto value = whole_number<std::uint64_t>(word);
       if (!value) return lines.error(*values);
       counters.push_back({prefix + std::string(name), *value});
     }
@@ -200,7 +190,7 @@ Result<NamedNumbers> parse_name_value_lines(std::string_view text) {
     std::string_view rest = *line;
     const std::string_view name = take_word(rest);
     if (name.empty()) continue;
-    const auto value = number_of<std::uint64_t>(take_word(rest));
+    const auto value = whole_number<std::uint64_t>(take_word(rest));
     if (!value) return lines.error(*line);
     counters.push_back({std::string(name), *value});
   }

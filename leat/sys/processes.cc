@@ -1,23 +1,14 @@
 #include "leat/sys/processes.h"
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 #include <string_view>
 #include <utility>
 
+#include "leat/base/whole_number.h"
+
 namespace leat::sys {
 namespace {
-
-template <typename T>
-std::optional<T> number_of(std::string_view text) {
-  T number{};
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (text.empty() || parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) {
-    return std::nullopt;
-  }
-  return number;
-}
 
 /// Of "socket:[4711]".
 std::optional<std::uint32_t> socket_inode(std::string_view target) {
@@ -25,7 +16,7 @@ std::optional<std::uint32_t> socket_inode(std::string_view target) {
   if (!target.starts_with(kBegin) || !target.ends_with(']')) return std::nullopt;
   target.remove_prefix(kBegin.size());
   target.remove_suffix(1);
-  return number_of<std::uint32_t>(target);
+  return whole_number<std::uint32_t>(target);
 }
 
 Result<std::vector<Thread>> read_threads(Machine& machine, const std::string& process) {
@@ -33,7 +24,7 @@ Result<std::vector<Thread>> read_threads(Machine& machine, const std::string& pr
   if (!ids) return ids.error();
   std::vector<Thread> threads;
   for (const std::string& name : *ids) {
-    const auto id = number_of<int>(name);
+    const auto id = whole_number<int>(name);
     if (!id) continue;
     if (threads.size() == kMostThreads) break;
     const auto status = machine.read_file(process + "/task/" + name + "/status");
@@ -67,7 +58,7 @@ Result<ProcessScan> scan_processes(Machine& machine,
   if (!names) return names.error();
   ProcessScan scan;
   for (const std::string& name : *names) {
-    const auto pid = number_of<int>(name);
+    const auto pid = whole_number<int>(name);
     if (!pid) continue;
     ++scan.processes;
     const std::string process = "/proc/" + name;
@@ -82,7 +73,7 @@ Result<ProcessScan> scan_processes(Machine& machine,
     for (const std::string& descriptor : *descriptors) {
       const auto target = machine.read_link(process + "/fd/" + descriptor);
       const auto inode = target ? socket_inode(*target) : std::nullopt;
-      const auto fd = number_of<int>(descriptor);
+      const auto fd = whole_number<int>(descriptor);
       if (inode && fd && inodes.contains(*inode)) owner.sockets.push_back({*inode, *fd});
     }
     if (owner.sockets.empty()) continue;

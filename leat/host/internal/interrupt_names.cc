@@ -3,18 +3,15 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <charconv>
+
+#include "leat/base/whole_number.h"
 
 namespace leat::host::internal {
 namespace {
 
-std::optional<int> number_of(std::string_view text) {
-  int number = 0;
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (text.empty() || parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) {
-    return std::nullopt;
-  }
-  return number < 0 ? std::nullopt : std::optional(number);
+std::optional<int> queue_number(std::string_view text) {
+  const auto number = whole_number<int>(text);
+  return number && *number >= 0 ? number : std::nullopt;
 }
 
 struct Kind {
@@ -40,7 +37,7 @@ constexpr std::array kBeforeParent = {Kind{"mlx5_comp", true, true}, Kind{"mlx4-
 std::optional<InterruptName> after_device(std::string_view rest) {
   for (const Kind& kind : kAfterDevice) {
     if (!rest.starts_with(kind.text)) continue;
-    const auto queue = number_of(rest.substr(kind.text.size()));
+    const auto queue = queue_number(rest.substr(kind.text.size()));
     if (!queue) continue;
     return InterruptName{.receives = kind.receives, .transmits = kind.transmits, .queue = queue};
   }
@@ -54,7 +51,7 @@ std::optional<InterruptName> before_parent(std::string_view name, std::string_vi
   }
   for (const Kind& kind : kBeforeParent) {
     if (!name.starts_with(kind.text)) continue;
-    const auto queue = number_of(name.substr(kind.text.size(), at - kind.text.size()));
+    const auto queue = queue_number(name.substr(kind.text.size(), at - kind.text.size()));
     if (!queue) return std::nullopt;
     return InterruptName{.receives = kind.receives, .transmits = kind.transmits, .queue = queue};
   }

@@ -62,6 +62,8 @@ static_assert(sizeof(Reply) == 32);
 inline constexpr std::uint32_t kLeastBigRing = 64U << 10U;
 inline constexpr std::uint32_t kMostBigRing = 64U << 20U;
 inline constexpr std::uint32_t kMostHoldSeconds = 60;
+/// Descriptors that come with a request (kRelay).
+inline constexpr std::size_t kMostPassed = 3;
 
 /// A size that the broker takes.
 [[nodiscard]] constexpr std::uint32_t ring_within_bounds(std::uint32_t size) {

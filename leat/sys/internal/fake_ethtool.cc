@@ -11,8 +11,6 @@
 namespace leat::sys::internal {
 namespace {
 
-constexpr std::string_view kNet = "/sys/class/net/";
-
 Error refused(int number, const char* why) {
   return Error::from_errno(number, why);
 }
@@ -205,12 +203,12 @@ Result<void> FakeKernel::set_rss(const std::string& device, Json& rss, const Jso
 Result<void> FakeKernel::set_rss_by_ioctl(const std::string& device,
                                           std::span<const std::byte> command) {
   // struct ethtool_rxfh: its third and fourth word are the sizes of table and key.
-  constexpr std::size_t kHeader = 24;
+  constexpr std::size_t kFixedPart = 24;
   constexpr std::uint32_t kUnchanged = 0xffff'ffff;
-  if (command.size() < kHeader) return refused(EFAULT, "a buffer too small");
+  if (command.size() < kFixedPart) return refused(EFAULT, "a buffer too small");
   const std::uint32_t entries = read_header<std::uint32_t>(command.subspan(8)).value_or(0);
   const std::uint32_t key_size = read_header<std::uint32_t>(command.subspan(12)).value_or(0);
-  auto rest = command.subspan(kHeader);
+  auto rest = command.subspan(kFixedPart);
   Json change = Json::object();
   if (entries != kUnchanged) {
     change["indir"] = Json::array();

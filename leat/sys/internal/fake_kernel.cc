@@ -3,27 +3,21 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
-#include <charconv>
 #include <optional>
 #include <vector>
 
 #include "leat/base/cpu_set.h"
+#include "leat/base/whole_number.h"
 
 namespace leat::sys::internal {
 namespace {
 
-constexpr std::string_view kNet = "/sys/class/net/";
 constexpr std::string_view kIrq = "/proc/irq/";
 constexpr std::string_view kSysctl = "/proc/sys/net/";
 
-std::optional<std::uint64_t> number_of(std::string_view text) {
+std::optional<std::uint64_t> written_number(std::string_view text) {
   while (text.ends_with('\n')) text.remove_suffix(1);
-  std::uint64_t number = 0;
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (text.empty() || parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) {
-    return std::nullopt;
-  }
-  return number;
+  return whole_number<std::uint64_t>(text);
 }
 
 /// In groups of eight digits down to CPU 0, as the kernel pads them.
@@ -115,7 +109,7 @@ Result<void> FakeKernel::write_mask(const std::string& path, std::string_view te
 }
 
 Result<void> FakeKernel::write_rounded(const std::string& path, std::string_view text) {
-  const auto number = number_of(text);
+  const auto number = written_number(text);
   constexpr std::uint64_t kMost = std::uint64_t{1} << 29;
   if (!number || *number > kMost) return refused(EINVAL, path);
   files()[path] = std::to_string(*number == 0 ? 0 : std::bit_ceil(*number)) + "\n";
@@ -123,7 +117,7 @@ Result<void> FakeKernel::write_rounded(const std::string& path, std::string_view
 }
 
 Result<void> FakeKernel::write_number(const std::string& path, std::string_view text) {
-  const auto number = number_of(text);
+  const auto number = written_number(text);
   if (!number) return refused(EINVAL, path);
   if (path.ends_with("/threaded") && *number > 1) return refused(EINVAL, path);
   files()[path] = std::to_string(*number) + "\n";

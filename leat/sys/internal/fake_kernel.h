@@ -11,6 +11,8 @@
 
 namespace leat::sys::internal {
 
+inline constexpr std::string_view kNet = "/sys/class/net/";
+
 /// The rules of a made-up kernel; `root` is the recording, which must outlive it. Its member
 /// "behaviour" may have: "housekeeping" (a CPU list), "ring_multiple", "ring_power_of_two",
 /// "rss_set" ("netlink", "ioctl", "none"), "managed_irqs" (numbers whose affinity is fixed),

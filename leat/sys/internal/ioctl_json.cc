@@ -9,7 +9,7 @@
 namespace leat::sys::internal {
 namespace {
 
-std::uint32_t number_of(std::span<const std::byte> command) {
+std::uint32_t command_of(std::span<const std::byte> command) {
   return read_header<std::uint32_t>(command).value_or(0);
 }
 
@@ -44,7 +44,7 @@ void keep_driver(std::span<const std::byte> answer, Json& device) {
 
 void keep_statistics(std::span<const std::byte> answer, Json& device) {
   Json& place = device["statistics"];
-  if (number_of(answer) == ETHTOOL_GSTRINGS) {
+  if (command_of(answer) == ETHTOOL_GSTRINGS) {
     Json names = Json::array();
     for (auto rest = answer.subspan(sizeof(ethtool_gstrings)); rest.size() >= ETH_GSTRING_LEN;
          rest = rest.subspan(ETH_GSTRING_LEN)) {
@@ -52,7 +52,7 @@ void keep_statistics(std::span<const std::byte> answer, Json& device) {
       names.push_back(std::string(text, ::strnlen(text, ETH_GSTRING_LEN)));
     }
     place["names"] = std::move(names);
-  } else if (number_of(answer) == ETHTOOL_GSTATS) {
+  } else if (command_of(answer) == ETHTOOL_GSTATS) {
     Json values = Json::array();
     for (auto rest = answer.subspan(sizeof(ethtool_stats)); rest.size() >= sizeof(std::uint64_t);
          rest = rest.subspan(sizeof(std::uint64_t))) {
@@ -89,12 +89,12 @@ Result<void> answer_statistics(const Json& object, std::span<std::byte> command)
   const Json names = object.value("names", Json::array());
   const Json values = object.value("values", Json::array());
   const auto count = static_cast<std::uint32_t>(std::min(names.size(), values.size()));
-  if (number_of(command) == ETHTOOL_GSSET_INFO) {
+  if (command_of(command) == ETHTOOL_GSSET_INFO) {
     if (command.size() < sizeof(ethtool_sset_info) + sizeof count) {
       return Error::from_errno(EFAULT, "a buffer too small");
     }
     store(command.subspan(sizeof(ethtool_sset_info)), count);
-  } else if (number_of(command) == ETHTOOL_GSTRINGS) {
+  } else if (command_of(command) == ETHTOOL_GSTRINGS) {
     auto rest = command.subspan(sizeof(ethtool_gstrings));
     for (std::size_t i = 0; i < count && rest.size() >= ETH_GSTRING_LEN; ++i) {
       char name[ETH_GSTRING_LEN] = {};
@@ -160,7 +160,7 @@ Result<void> answer_ntuple(Json& object, std::span<std::byte> command) {
 }  // namespace
 
 std::string ioctl_name(std::span<const std::byte> command) {
-  switch (number_of(command)) {
+  switch (command_of(command)) {
     case ETHTOOL_GDRVINFO:
       return "driver";
     case ETHTOOL_GSSET_INFO:
@@ -182,7 +182,7 @@ std::string ioctl_name(std::span<const std::byte> command) {
 }
 
 bool is_writing_ioctl(std::span<const std::byte> command) {
-  const std::uint32_t number = number_of(command);
+  const std::uint32_t number = command_of(command);
   return number == ETHTOOL_SRXCLSRLINS || number == ETHTOOL_SRXCLSRLDEL || number == ETHTOOL_SRSSH;
 }
 
