@@ -10,6 +10,10 @@
 
 #include <gtest/gtest.h>
 
+#ifndef __has_feature
+#define __has_feature(feature) 0
+#endif
+
 namespace leat::smc::sim {
 namespace {
 
@@ -18,7 +22,13 @@ std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 0);
 }
 
+// A sanitizer looks at each step and not at the interleaving: fewer do, and each takes ten times as
+// long.
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+constexpr std::uint64_t kSchedules = 2'000;
+#else
 constexpr std::uint64_t kSchedules = 10'000;
+#endif
 
 TEST(Simulation, EveryByteArrivesOnceInOrder) {
   const bool one = std::getenv("LEAT_SEED") != nullptr;
