@@ -1,12 +1,12 @@
 #include "leat/smc/internal/board_table.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include <atomic>
 
 #include "leat/smc/internal/raw_syscall.h"
+#include "leat/smc/internal/sealed_file.h"
 
 namespace leat::smc::internal {
 
@@ -53,11 +53,7 @@ Entry* entry_of(const BoardPage* page) {
 
 // The broker made it; checked as if it had come from outside, like a segment.
 BoardPage* map(int fd) {
-  constexpr long kSeals = F_SEAL_SHRINK | F_SEAL_GROW;
-  const long seals = raw_syscall(SYS_fcntl, fd, F_GET_SEALS);
-  const bool usable = seals >= 0 && (seals & kSeals) == kSeals &&
-                      raw_syscall(SYS_lseek, fd, 0, SEEK_END) == sizeof(BoardPage);
-  if (!usable) return nullptr;
+  if (sealed_size(fd) != sizeof(BoardPage)) return nullptr;
   const long at =
       raw_syscall(SYS_mmap, 0, sizeof(BoardPage), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   return at < 0 && at > -4096 ? nullptr : reinterpret_cast<BoardPage*>(at);

@@ -17,6 +17,7 @@
 #include "leat/smc/internal/ask_broker.h"
 #include "leat/smc/internal/broker_protocol.h"
 #include "leat/smc/internal/raw_syscall.h"
+#include "leat/smc/internal/sealed_file.h"
 
 namespace leat::smc {
 
@@ -109,17 +110,6 @@ bool receive(long fd, std::int64_t deadline, Reply& reply, int& passed) {
          (message.msg_flags & MSG_CTRUNC) == 0;
 }
 
-/// Whoever made the file, it cannot be cut under a mapping of `size` bytes.
-bool is_safe_to_map(int fd, std::uint64_t& size) {
-  const long seals = raw_syscall(SYS_fcntl, fd, F_GET_SEALS);
-  constexpr long kNeeded = F_SEAL_SHRINK | F_SEAL_GROW;
-  if (seals < 0 || (seals & kNeeded) != kNeeded) return false;
-  const long end = raw_syscall(SYS_lseek, fd, 0, SEEK_END);
-  if (end <= 0) return false;
-  size = static_cast<std::uint64_t>(end);
-  return true;
-}
-
 bool connect_to(long fd, const char* path, std::int64_t deadline) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -153,6 +143,14 @@ bool send_request(long fd, std::int64_t deadline, const Request& request,
          }) == sizeof request;
 }
 
+Request about(Ask ask, std::uint64_t cookie, std::uint64_t page_token) {
+  Request request;
+  request.ask = ask;
+  request.cookie = cookie;
+  request.page_token = page_token;
+  return request;
+}
+
 }  // namespace
 
 Answer internal::ask_broker(const char* path, BrokerClient::Trust trust, const Request& request,
@@ -168,7 +166,10 @@ Answer internal::ask_broker(const char* path, BrokerClient::Trust trust, const R
   bool usable = receive(fd.get(), deadline, reply, answer.fd);
   usable = usable && reply.kind <= static_cast<std::uint32_t>(Answer::Kind::kUnknown);
   usable = usable && reply.reason < kFallbackReasons && reply.end < 2;
-  if (usable && answer.fd >= 0) usable = is_safe_to_map(answer.fd, answer.size);
+  if (usable && answer.fd >= 0) {
+    answer.size = internal::sealed_size(answer.fd);
+    usable = answer.size != 0;
+  }
   const auto kind = static_cast<Answer::Kind>(reply.kind);
   if (usable && kind == Answer::Kind::kSegment && request.ask != Ask::kHold &&
       request.ask != Ask::kRelay) {
@@ -215,46 +216,29 @@ Answer BrokerClient::offer(const Offer& offer, std::uint64_t page_token) const {
 }
 
 Answer BrokerClient::fetch(std::uint64_t cookie, std::uint64_t page_token) const {
-  Request request;
-  request.ask = Ask::kFetch;
-  request.cookie = cookie;
-  request.page_token = page_token;
-  return internal::ask_broker(path_, trust_, request);
+  return internal::ask_broker(path_, trust_, about(Ask::kFetch, cookie, page_token));
 }
 
 Answer BrokerClient::reject(std::uint64_t cookie, std::uint64_t segment,
                             std::uint64_t page_token) const {
-  Request request;
-  request.ask = Ask::kReject;
-  request.cookie = cookie;
+  Request request = about(Ask::kReject, cookie, page_token);
   request.netns = segment;
-  request.page_token = page_token;
   return internal::ask_broker(path_, trust_, request);
 }
 
 Answer BrokerClient::lookup_or_pin(std::uint64_t cookie) const {
-  Request request;
-  request.ask = Ask::kLookupOrPin;
-  request.cookie = cookie;
-  return internal::ask_broker(path_, trust_, request);
+  return internal::ask_broker(path_, trust_, about(Ask::kLookupOrPin, cookie, 0));
 }
 
 Answer BrokerClient::hold(std::uint64_t cookie, std::uint32_t seconds,
                           std::uint64_t page_token) const {
-  Request request;
-  request.ask = Ask::kHold;
-  request.cookie = cookie;
+  Request request = about(Ask::kHold, cookie, page_token);
   request.seconds = seconds < internal::kMostHoldSeconds ? seconds : internal::kMostHoldSeconds;
-  request.page_token = page_token;
   return internal::ask_broker(path_, trust_, request);
 }
 
 Answer BrokerClient::boards(std::uint64_t cookie, std::uint64_t page_token) const {
-  Request request;
-  request.ask = Ask::kBoards;
-  request.cookie = cookie;
-  request.page_token = page_token;
-  return internal::ask_broker(path_, trust_, request);
+  return internal::ask_broker(path_, trust_, about(Ask::kBoards, cookie, page_token));
 }
 
 Answer BrokerClient::relay(int old, int fresh, int rest, std::uint64_t page_token) const {

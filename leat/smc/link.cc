@@ -1,10 +1,8 @@
 #include "leat/smc/link.h"
 
-#include <fcntl.h>
 #include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include <climits>
@@ -12,6 +10,7 @@
 
 #include "leat/smc/internal/board_table.h"
 #include "leat/smc/internal/raw_syscall.h"
+#include "leat/smc/internal/sealed_file.h"
 
 namespace leat::smc {
 
@@ -20,7 +19,6 @@ namespace {
 using internal::raw_argument;
 using internal::raw_syscall;
 
-constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW;
 constexpr std::uint32_t kMostBigRing = 1U << 30U;
 
 bool is_ring_size(std::uint32_t size) {
@@ -32,11 +30,7 @@ bool is_ring_size(std::uint32_t size) {
 // A peer of the same user made nothing of this: the broker did. But it is checked as if it had
 // come from outside, for a file that can shrink would end the process by SIGBUS.
 FallbackReason Link::map(int fd) {
-  struct stat status = {};
-  const long seals = raw_syscall(SYS_fcntl, fd, F_GET_SEALS);
-  if (seals < 0 || (seals & kSeals) != kSeals) return FallbackReason::kBroken;
-  if (raw_syscall(SYS_fstat, fd, raw_argument(&status)) != 0) return FallbackReason::kBroken;
-  const auto size = static_cast<std::size_t>(status.st_size);
+  const std::size_t size = internal::sealed_size(fd);
   if (size < SegmentLayout::kPage) return FallbackReason::kBroken;
   const long mapped = raw_syscall(SYS_mmap, 0, static_cast<long>(size), PROT_READ | PROT_WRITE,
                                   MAP_SHARED | MAP_NORESERVE, fd, 0);

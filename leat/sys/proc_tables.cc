@@ -43,15 +43,18 @@ std::string_view take_word(std::string_view& line) {
   return word;
 }
 
-/// "CPU0 CPU1 CPU3"
-std::optional<std::vector<int>> cpu_heads(std::string_view line) {
+/// The first line, "CPU0 CPU1 CPU3".
+Result<std::vector<int>> cpus_of_head(Lines& lines) {
+  const std::string_view head = lines.next().value_or("");
+  std::string_view line = head;
   std::vector<int> cpus;
   for (auto word = take_word(line); !word.empty(); word = take_word(line)) {
-    if (!word.starts_with("CPU")) return std::nullopt;
+    if (!word.starts_with("CPU")) return lines.error(head);
     const auto cpu = whole_number<int>(word.substr(3));
-    if (!cpu || *cpu < 0 || *cpu >= CpuSet::kMaxCpus) return std::nullopt;
+    if (!cpu || *cpu < 0 || *cpu >= CpuSet::kMaxCpus) return lines.error(head);
     cpus.push_back(*cpu);
   }
+  if (cpus.empty()) return lines.error(head);
   return cpus;
 }
 
@@ -91,9 +94,8 @@ std::vector<std::string> actions_of(std::string_view line) {
 Result<InterruptTable> parse_interrupts(std::string_view text) {
   Lines lines("/proc/interrupts", text);
   InterruptTable table;
-  const std::string_view head = lines.next().value_or("");
-  auto cpus = cpu_heads(head);
-  if (!cpus || cpus->empty()) return lines.error(head);
+  auto cpus = cpus_of_head(lines);
+  if (!cpus) return cpus.error();
   table.cpus = *std::move(cpus);
   while (const auto line = lines.next()) {
     std::string_view rest = *line;
@@ -145,9 +147,8 @@ Result<std::vector<SoftnetLine>> parse_softnet(std::string_view text) {
 Result<SoftirqTable> parse_softirqs(std::string_view text) {
   Lines lines("/proc/softirqs", text);
   SoftirqTable table;
-  const std::string_view head = lines.next().value_or("");
-  auto cpus = cpu_heads(head);
-  if (!cpus || cpus->empty()) return lines.error(head);
+  auto cpus = cpus_of_head(lines);
+  if (!cpus) return cpus.error();
   table.cpus = *std::move(cpus);
   while (const auto line = lines.next()) {
     std::string_view rest = *line;

@@ -16,29 +16,12 @@
 #include "leat/smc/link.h"
 #include "leat/smc/socket_counts.h"
 
+#include "tests/smc/tcp_pair.h"
+
 namespace leat::smc {
 namespace {
 
 using Progress = Link::Progress;
-
-struct TcpPair {
-  TcpPair() {
-    const UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    auto* name = reinterpret_cast<sockaddr*>(&address);
-    EXPECT_EQ(::bind(listener.get(), name, size), 0);
-    EXPECT_EQ(::listen(listener.get(), 1), 0);
-    EXPECT_EQ(::getsockname(listener.get(), name, &size), 0);
-    client = UniqueFd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    EXPECT_EQ(::connect(client.get(), name, size), 0);
-    server = UniqueFd(::accept(listener.get(), nullptr, nullptr));
-  }
-  UniqueFd client;
-  UniqueFd server;
-};
 
 /// As the broker makes it, for sockets of two namespaces.
 class Segment {

@@ -14,26 +14,13 @@
 
 #include "leat/base/unique_fd.h"
 
+#include "tests/smc/tcp_pair.h"
+
 namespace leat::smc {
 namespace {
 
 class SocketCountsTest : public testing::Test {
  protected:
-  SocketCountsTest() {
-    const UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    auto* name = reinterpret_cast<sockaddr*>(&address);
-    EXPECT_EQ(::bind(listener.get(), name, size), 0);
-    EXPECT_EQ(::listen(listener.get(), 1), 0);
-    EXPECT_EQ(::getsockname(listener.get(), name, &size), 0);
-    client_ = UniqueFd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    EXPECT_EQ(::connect(client_.get(), name, size), 0);
-    server_ = UniqueFd(::accept(listener.get(), nullptr, nullptr));
-  }
-
   static void send(const UniqueFd& from, std::size_t count) {
     const std::string bytes(count, 'x');
     ASSERT_EQ(::send(from.get(), bytes.data(), count, 0), static_cast<ssize_t>(count));
@@ -43,8 +30,9 @@ class SocketCountsTest : public testing::Test {
     ASSERT_EQ(::recv(at.get(), bytes.data(), count, MSG_WAITALL), static_cast<ssize_t>(count));
   }
 
-  UniqueFd client_;
-  UniqueFd server_;
+  TcpPair pair_;
+  UniqueFd& client_ = pair_.client;
+  UniqueFd& server_ = pair_.server;
 };
 
 TEST_F(SocketCountsTest, CountsWhatWasWrittenAndRead) {
