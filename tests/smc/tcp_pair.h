@@ -1,4 +1,4 @@
-// Two connected TCP sockets of loopback.
+// Internal: two connected TCP sockets of loopback.
 #pragma once
 
 #include <netinet/in.h>
